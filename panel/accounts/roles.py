@@ -1,0 +1,21 @@
+"""Roles and the permissions each one holds: the one table of rights."""
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    VIEWER = "viewer", "Viewer"
+    OPERATOR = "operator", "Operator"
+    ADMINISTRATOR = "administrator", "Administrator"
+
+
+_VIEW = {"infrastructure.view", "task.view", "health.view", "account.self"}
+_OPERATE = {"ve.operate", "ve.migrate", "ve.console", "node.operate", "task.cancel"}
+_ADMINISTER = {"node.manage", "user.manage", "audit.view"}
+
+GRANTS: dict[str, frozenset[str]] = {
+    Role.VIEWER: frozenset(_VIEW),
+    Role.OPERATOR: frozenset(_VIEW | _OPERATE),
+    Role.ADMINISTRATOR: frozenset(_VIEW | _OPERATE | _ADMINISTER),
+}
+PERMISSIONS: frozenset[str] = GRANTS[Role.ADMINISTRATOR]

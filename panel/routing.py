@@ -1,0 +1,5 @@
+"""The websocket routes."""
+
+from channels.routing import URLRouter
+
+websocket = URLRouter([])
