@@ -1,0 +1,7 @@
+"""`python3 -m lab`: see cli.py."""
+
+import sys
+
+from lab.cli import main
+
+sys.exit(main())
