@@ -1,0 +1,141 @@
+"""Chromium against the running panel of instance `test` (bin/test starts it; bin/up --instance test --port 8543 does too)."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.e2e.lab import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+INSTANCE = os.environ.get("MOORING_INSTANCE", "test")
+PORT = os.environ.get("MOORING_PORT", "8543")
+URL = f"https://localhost:{PORT}"
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    return Lab(ROOT, os.environ.get("MOORING_LAB_INSTANCE", INSTANCE))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def password() -> str:
+    """The administrator's first password, as bin/up prints it."""
+    path = ROOT / "var" / INSTANCE / "keys" / "initial_password"
+    assert path.exists(), f"start the panel under test first: bin/up --instance {INSTANCE} --port {PORT}"
+    return path.read_text().strip()
+
+
+class Complaints(list[str]):
+    """What the browser complained about: script errors, refused content, failed requests."""
+
+    def listen(self, page: Page) -> None:
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.append(f"script error: {error}"))
+        page.on("dialog", lambda dialog: (self.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not re.search(r"status of (401|403|404|409|422|503)|WebSocket", message.text):
+            self.append(message.text)
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    """Listens to every page of the test; the test fails when the browser complained."""
+    found = Complaints()
+    yield found
+    assert not found
+
+
+@pytest.fixture
+def open_context(browser: Browser, complaints: Complaints) -> Iterator[Callable[..., BrowserContext]]:
+    """open_context(**options) → a fresh browser profile whose pages are listened to."""
+    contexts: list[BrowserContext] = []
+
+    def open_one(**options: Any) -> BrowserContext:
+        options.setdefault("viewport", {"width": 1440, "height": 900})
+        context = browser.new_context(base_url=URL, ignore_https_errors=True, **options)
+        context.on("page", complaints.listen)
+        contexts.append(context)
+        return context
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+def sign_in(page: Page, user: str, secret: str) -> None:
+    page.goto("/")
+    page.get_by_label("User name").fill(user)
+    page.get_by_label("Password", exact=True).fill(secret)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("tree", name="Infrastructure").wait_for()
+
+
+@pytest.fixture(scope="session")
+def signed_in_state(browser: Browser, password: str) -> Any:
+    """Cookies of one login, shared by the tests that are not about logging in (logins are rate-limited)."""
+    context = browser.new_context(base_url=URL, ignore_https_errors=True)
+    sign_in(context.new_page(), "admin", password)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def page(open_context: Callable[..., BrowserContext], signed_in_state: Any) -> Page:
+    """A page of the administrator, signed in."""
+    return open_context(storage_state=signed_in_state).new_page()
+
+
+@pytest.fixture(scope="session")
+def manage() -> Callable[..., str]:
+    """manage("shell", "-c", "…") → the output of manage.py, run as the panel's own user."""
+
+    def run(*argv: str) -> str:
+        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "MOORING_INSTANCE": INSTANCE, "MOORING_PORT": PORT}
+        env["MOORING_VAR"] = str(ROOT / "var" / INSTANCE)
+        prefix = ["setpriv", "--reuid", "mooring", "--regid", "mooring", "--clear-groups", "--inh-caps=-all"]
+        command = [*prefix, str(ROOT / ".venv/bin/python"), "manage.py", *argv]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def query(manage: Callable[..., str]) -> Callable[[str], Any]:
+    """query("Task.objects.count()") → the value of a Python expression over the panel's models, by way of JSON."""
+
+    def ask(expression: str) -> Any:
+        code = (
+            "import json; from tasks.models import *; from infrastructure.models import *; "
+            f"print('\\n@@' + json.dumps({expression}, default=str))"
+        )
+        return json.loads(manage("shell", "-c", code).rsplit("@@", 1)[1])
+
+    return ask
