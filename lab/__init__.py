@@ -1,1 +1,1 @@
-"""The lab: three real hypervisor nodes on one machine, each in namespaces of its own. See README.md beside this file."""
+"""The lab: three real hypervisor nodes on one machine, each in namespaces of its own. See README.md."""

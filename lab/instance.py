@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,9 @@ from lab.processes import Process
 PROJECT = Path(__file__).resolve().parent.parent
 STATE = PROJECT / "var" / "lab"
 CACHE = STATE / "cache"
+DEFAULT_NAME = "main"
 NODE_NAMES = ("primary", "secondnode1", "secondnode2")
+_saving = threading.Lock()
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
 
@@ -26,14 +29,15 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-@dataclass
+@dataclass(eq=False)
 class Instance:
-    """One lab. `identity` seeds every UUID and MAC in it; `subnet` is K in 10.78.K.0/24, or None before the first up."""
+    """One lab. `identity` seeds every UUID and MAC in it; `subnet` is K in 10.78.K.0/24, or None before the first up;
+    `settled` says that all VEs have been in their first state; `cut` names the nodes without a link."""
 
     name: str
     identity: uuid.UUID = field(default_factory=uuid.uuid4)
     subnet: int | None = None
-    placed: bool = False
+    settled: bool = False
     cut: list[str] = field(default_factory=list)
     processes: dict[str, Process] = field(default_factory=dict)
 
@@ -65,13 +69,26 @@ class Instance:
         tail = self.uuid_of(f"mac:{thing}").bytes[:3]
         return "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail)
 
+    def record(self, name: str, process: Process | None) -> None:
+        """Notes the process that now goes by this name ("primary", "dhcp"), or that there is none, and saves."""
+        with _saving:
+            if process:
+                self.processes[name] = process
+            else:
+                self.processes.pop(name, None)
+            self._write()
+
     def save(self) -> None:
-        """Writes the state file in one move, so that a killed run leaves the old or the new one."""
+        """Writes the state file."""
+        with _saving:
+            self._write()
+
+    def _write(self) -> None:
         data = asdict(self) | {"identity": str(self.identity), "boot_id": boot_id()}
         path = self.directory / "instance.json"
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(data, indent=1))
-        fresh.replace(path)
+        fresh.replace(path)  # in one move: a killed run leaves the old file or the new one
 
     def forget(self) -> None:
         """Removes the folder with everything in it."""
@@ -91,15 +108,22 @@ def load(name: str) -> Instance:
     data = json.loads(path.read_text())
     same_boot = data.pop("boot_id") == boot_id()
     data["identity"] = uuid.UUID(data["identity"])
-    processes = data.pop("processes") if same_boot else {}
-    if not same_boot:
-        processes = {}
-    return Instance(**data, processes={key: Process(**value) for key, value in processes.items()})
+    processes = {key: Process(**value) for key, value in data.pop("processes").items()} if same_boot else {}
+    return Instance(**data | {"processes": processes})
 
 
 def siblings(name: str) -> list[Instance]:
     """The other instances of this checkout, running or not."""
     return [load(path.parent.name) for path in STATE.glob("*/instance.json") if path.parent.name != name]
+
+
+@contextlib.contextmanager
+def cache_locked() -> Iterator[None]:
+    """Holds the cache's lock: labs that come up at once build what they share only once."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

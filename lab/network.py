@@ -68,7 +68,10 @@ def _ensure_dhcp(instance: Instance, namespace: str) -> None:
     known = instance.processes.get("dhcp")
     if known and known.alive():
         return
-    with (instance.logs / "dhcp.log").open("ab") as log:
+    _end_processes(namespace)  # a server that a killed run had no time to record
+    log, ready = instance.logs / "dhcp.log", instance.directory / "dhcp.pid"
+    ready.unlink(missing_ok=True)
+    with log.open("ab") as output:
         server = subprocess.Popen(
             [
                 *("ip", "netns", "exec", namespace, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null"),
@@ -76,18 +79,18 @@ def _ensure_dhcp(instance: Instance, namespace: str) -> None:
                 f"--dhcp-range={instance.address(DHCP_FROM)},{instance.address(DHCP_TO)},255.255.255.0,12h",
                 *("--dhcp-option=option:router", "--dhcp-option=option:dns-server"),  # empty: none is offered
                 f"--dhcp-leasefile={instance.directory / 'dhcp.leases'}",
-                *("--user=root", "--pid-file="),
+                *("--user=root", f"--pid-file={ready}"),
             ],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
+    wait_until(lambda: ready.exists() or server.poll() is not None, 10, f"dnsmasq does not start: see {log}")
     process = Process.of(server.pid)
     if process is None:
-        raise LabError(f"dnsmasq ended at once; see {instance.logs / 'dhcp.log'}")
-    instance.processes["dhcp"] = process
-    instance.save()
+        raise LabError(f"dnsmasq ended at once: see {log}")
+    instance.record("dhcp", process)
 
 
 def ensure_port(instance: Instance, node: str, *, address: str) -> None:
@@ -115,10 +118,14 @@ def set_port(instance: Instance, node: str, *, up: bool) -> None:
 
 def delete_namespace(namespace: str) -> None:
     """Deletes a namespace of the lab and kills whatever still lives in it. Harmless when there is none."""
-    if not namespace_exists(namespace):
-        return
+    if namespace_exists(namespace):
+        _end_processes(namespace)
+        run(["ip", "netns", "del", namespace])
+
+
+def _end_processes(namespace: str) -> None:
+    """Kills all processes of a namespace: being in it, they are the lab's, whatever their names."""
     wait_until(lambda: _emptied(namespace), 20, f"processes in the namespace {namespace} do not end", every=0.1)
-    run(["ip", "netns", "del", namespace])
 
 
 def _emptied(namespace: str) -> bool:
@@ -134,9 +141,9 @@ def _emptied(namespace: str) -> bool:
 
 def delete_switch(instance: Instance) -> None:
     """Ends DHCP and removes the switch with the host's port."""
-    known = instance.processes.pop("dhcp", None)
-    if known:
+    if known := instance.processes.get("dhcp"):
         known.kill()
+        instance.record("dhcp", None)
     succeeds(["ip", "link", "del", host_interface(instance)])
     delete_namespace(switch_namespace(instance))
 

@@ -32,7 +32,7 @@ class Process:
         return Process.of(self.pid) == self
 
     def kill(self, *, timeout: float = 20) -> None:
-        """Kills it (signal 9) and waits until it is gone. Raises LabError when it stays longer than `timeout` seconds."""
+        """Kills it (signal 9) and waits until it is gone. Raises LabError when it stays after `timeout` seconds."""
         if self.alive():
             try:
                 os.kill(self.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """A node's own root file system: a folder that keeps /etc, /var and /root over power cycles.
 
-It looks like a fresh Debian host with libvirt and SSH installed: nothing listens but SSH, no key is authorized. /usr and
-dpkg's database are the host's, mounted read-only when the node boots.
+It looks like a fresh Debian host with libvirt and SSH installed: nothing listens but SSH, no key is authorized. /usr
+and dpkg's database are the host's, mounted read-only when the node boots.
 """
 
 import shutil
@@ -13,13 +13,33 @@ from lab.shell import run
 
 _FOLDERS = (
     *("dev", "home", "media", "mnt", "opt", "proc", "run", "srv/shared", "sys", "tmp", "usr", "boot"),
-    *("var/backups", "var/lib/dpkg", "var/lib/misc", "var/local", "var/mail", "var/opt", "var/spool", "var/lib/private"),
-    *("var/cache/libvirt/qemu", "var/lib/libvirt/images", "var/lib/libvirt/boot"),
+    *(
+        "var/backups",
+        "var/lib/dpkg",
+        "var/lib/misc",
+        "var/local",
+        "var/mail",
+        "var/opt",
+        "var/spool",
+        "var/lib/private",
+    ),
+    *("var/cache/libvirt/qemu",),
     *("var/log/libvirt/qemu", "var/log/libvirt/lxc"),
 )
 # What makes the host itself: its keys, its guests, its mounts, its jobs. None of it belongs to a new machine.
 _NOT_COPIED = (
-    *("fstab", "crontab", "resolv.conf", "machine-id", "hostname", "hosts", "motd", "pki", "letsencrypt", "ssl/private"),
+    *(
+        "fstab",
+        "crontab",
+        "resolv.conf",
+        "machine-id",
+        "hostname",
+        "hosts",
+        "motd",
+        "pki",
+        "letsencrypt",
+        "ssl/private",
+    ),
     *("libvirt/qemu", "libvirt/lxc", "libvirt/storage", "libvirt/secrets", "libvirt/libxl", "network/interfaces.d"),
 )
 _QEMU_CONF = """
@@ -36,18 +56,20 @@ PermitRootLogin prohibit-password
 
 def build(root: Path, *, instance: Instance, name: str) -> None:
     """Makes the root file system of node `name` if there is none; an existing one keeps all but its hosts file."""
-    if not (root / "etc" / "machine-id").exists():
-        if root.exists():  # left half made by a killed run
-            shutil.rmtree(root)
-        _make_folders(root)
-        _copy_etc(root)
-        _configure_libvirt(root / "etc", host_uuid=str(instance.uuid_of(f"node:{name}")))
-        _configure_ssh(root)
-        (root / "etc" / "hostname").write_text(f"{name}\n")
-        (root / "etc" / "resolv.conf").write_text("")
-        (root / "etc" / "fstab").write_text("")
-        # Last: it marks the tree as complete.
-        (root / "etc" / "machine-id").write_text(instance.uuid_of(f"machine:{name}").hex + "\n")
+    if not root.exists():
+        fresh = root.with_name("root.new")
+        if fresh.exists():  # half made by a killed run
+            shutil.rmtree(fresh)
+        _make_folders(fresh)
+        _copy_etc(fresh)
+        _configure_libvirt(fresh / "etc", host_uuid=str(instance.uuid_of(f"node:{name}")))
+        _configure_ssh(fresh)
+        (fresh / "etc" / "hostname").write_text(f"{name}\n")
+        (fresh / "etc" / "machine-id").write_text(instance.uuid_of(f"machine:{name}").hex + "\n")
+        for empty in ("resolv.conf", "fstab"):
+            (fresh / "etc" / empty).touch()
+        fresh.rename(root)
+    (root / "var" / "lib" / "libvirt" / "images").mkdir(parents=True, exist_ok=True)
     _write_hosts(root / "etc" / "hosts", instance)
 
 

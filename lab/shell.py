@@ -1,4 +1,4 @@
-"""Runs programs of the host: argv lists only, output captured, a failure becomes a LabError with what the program said."""
+"""Runs programs of the host: argv lists only, output captured; a failure becomes a LabError with what it said."""
 
 import shlex
 import subprocess

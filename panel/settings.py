@@ -124,6 +124,8 @@ CHANNEL_LAYERS = {
 }
 # Login and its rate limits must work while Redis is down: the cache is a table.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+# Seconds without a heartbeat after which the keeper takes a task over from its worker, which beats every 2 s.
+TASK_REAP_AFTER = env.float("MOORING_TASK_REAP_AFTER", default=10.0)
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]

@@ -12,9 +12,14 @@ def main(port: str, ca: str) -> int:
         context = ssl.create_default_context(cafile=ca)
         connection = http.client.HTTPSConnection("localhost", int(port), timeout=3, context=context)
         connection.request("GET", "/healthz")
-        health = json.load(connection.getresponse())
-    except (OSError, ValueError) as error:
+        response = connection.getresponse()
+        body = response.read()
+        health = json.loads(body)
+    except OSError as error:
         sys.stdout.write(f"no answer yet: {error}\n")
+        return 1
+    except ValueError:
+        sys.stdout.write(f"/healthz answered {response.status}: {body[:200]!r}\n")
         return 1
     bad = [f"{name} {part['state']}" for name, part in health["parts"].items() if part["state"] != "ok"]
     sys.stdout.write(", ".join(bad) + "\n" if bad else "every part is ok\n")

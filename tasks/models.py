@@ -19,6 +19,7 @@ class Task(models.Model):
     advice = models.TextField(blank=True, help_text="what to do next")
     traceback = models.TextField(blank=True, help_text="for administrators")
     waiting_for = models.CharField(max_length=250, blank=True)
+    waits_for_children = models.BooleanField(default=False, help_text="waits for its children instead of a lane")
 
     parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="children")
     initiator = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -31,20 +32,31 @@ class Task(models.Model):
 
     attempt = models.PositiveIntegerField(default=0, help_text="carried by every write of a worker")
     recovering = models.BooleanField(default=False, help_text="the next attempt asks the engine before it acts")
+    recoveries = models.PositiveSmallIntegerField(default=0, help_text="how many of its workers died")
+    ending = models.CharField(
+        max_length=12, blank=True, help_text="the final state decided on, while the undo that goes before it still runs"
+    )
     heartbeat = models.PositiveBigIntegerField(default=0)
     worker = models.CharField(max_length=100, blank=True)
     sends = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True)
-    rev = models.PositiveBigIntegerField(default=0, help_text="bumped with every change of the task, its steps or lines")
+    rev = models.PositiveBigIntegerField(
+        default=0, help_text="bumped with every change of the task, its steps or lines"
+    )
+    log_length = models.PositiveIntegerField(default=0, help_text="number of steps and lines; the last one's seq")
     progress = models.PositiveSmallIntegerField(null=True, help_text="percent")
     progress_note = models.CharField(max_length=250, blank=True)
     figures = models.JSONField(default=dict, help_text="the last figures of the running step, such as rate_mib")
+    cancellable = models.BooleanField(default=True, help_text="false once the running attempt cannot be turned back")
     cancel_requested_at = models.DateTimeField(null=True)
     cancelled_by = models.CharField(max_length=150, blank=True)
 
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+
+    # Set by enqueue() on what it returns: the request found this task already open.
+    already_running: bool = False
 
     class Meta:
         ordering = ["-id"]
@@ -73,6 +85,10 @@ class Task(models.Model):
     @property
     def tone(self) -> str:
         return APPEARANCE[self.state][1]
+
+    def scopes(self) -> set[tuple[str, int]]:
+        """The parts of the tree it is about: whom a scoped right over one of them lets see or steer this task."""
+        return {(target.object_type, target.object_id) for target in self.targets.all()}
 
 
 class TaskTarget(models.Model):
@@ -174,7 +190,7 @@ class TaskLane(models.Model):
 
 
 class Gate(models.Model):
-    """One row; whoever admits tasks to lanes updates it first, so that admissions happen one at a time on every database."""
+    """One row; whoever admits tasks to lanes updates it first, so that admissions happen one at a time."""
 
     id = models.PositiveSmallIntegerField(primary_key=True)
     turns = models.PositiveBigIntegerField(default=0)

@@ -1,6 +1,8 @@
 """Settings of the tests: the panel's own, with a var folder, a key and a channel layer that need nothing running."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -8,8 +10,13 @@ os.environ.setdefault("MOORING_VAR", str(Path(tempfile.gettempdir()) / f"mooring
 os.environ.setdefault("MOORING_SECRET_KEY", "only-for-tests-" + "x" * 50)
 os.environ.setdefault("MOORING_STATIC_FROM_SOURCE", "1")
 
-from panel.settings import *  # noqa: E402, F403
+from panel.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 CELERY_BROKER_URL = "memory://"
+
+# A file, as in production: threads that share SQLite's in-memory database lock each other out.
+_test_database = tempfile.mkdtemp(prefix="mooring-test-db-")
+atexit.register(shutil.rmtree, _test_database, ignore_errors=True)
+DATABASES["default"]["TEST"] = {"NAME": str(Path(_test_database) / "db.sqlite3")}  # noqa: F405

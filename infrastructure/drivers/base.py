@@ -121,7 +121,7 @@ class Endpoint:
     """How a node is reached.  Hashable: the key of the connection pools.
 
     ``host_key`` is the pinned public key line ("ssh-ed25519 AAAA…"), "" before onboarding: then no SSH is opened.
-    ``pki_dir`` holds the panel's cacert.pem, clientcert.pem, clientkey.pem; ``peer_pki_dir`` is where a *node* keeps the
+    ``pki_dir`` holds the panel's cacert.pem, clientcert.pem, clientkey.pem; ``peer_pki_dir`` is where a *node* has the
     files of the same names that it uses towards other nodes.  ``uri`` replaces the built libvirt URI (tests only).
     """
 
@@ -284,9 +284,7 @@ class HostCommands(Protocol):
 
 
 @runtime_checkable
-class HostDriver(
-    Inventory, PowerControl, Migrator, ConsoleSource, GuestAgent, EventSource, HostCommands, Protocol
-):
+class HostDriver(Inventory, PowerControl, Migrator, ConsoleSource, GuestAgent, EventSource, HostCommands, Protocol):
     """Everything of one node.  Ask ``capabilities()`` instead of catching NotSupported."""
 
     @property

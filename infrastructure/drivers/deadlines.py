@@ -19,7 +19,9 @@ class Overrun(Exception):
     """The call did not return in time; it may still take effect."""
 
 
-class _Job(Generic[T]):
+class Job(Generic[T]):
+    """A call under way on a worker thread."""
+
     def __init__(self, fn: Callable[[], T]) -> None:
         self._fn = fn
         self._done = threading.Event()
@@ -36,6 +38,7 @@ class _Job(Generic[T]):
             self._done.set()
 
     def wait(self, seconds: float | None) -> T:
+        """The call's result, or its exception; Overrun when it is not there within ``seconds``: wait again."""
         if not self._done.wait(seconds):
             raise Overrun
         if self._error is not None:
@@ -54,12 +57,13 @@ class Workers:
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        self._jobs: SimpleQueue[_Job[object]] = SimpleQueue()
+        self._jobs: SimpleQueue[Job[object]] = SimpleQueue()
         self._lock = threading.Lock()
         self._free = 0  # threads waiting for a job, less the jobs already promised to them
 
-    def submit(self, fn: Callable[[], T]) -> _Job[T]:
-        job = _Job(fn)
+    def submit(self, fn: Callable[[], T]) -> Job[T]:
+        """Start ``fn`` on a thread."""
+        job = Job(fn)
         with self._lock:
             if self._free:
                 self._free -= 1

@@ -58,7 +58,7 @@ class Unreachable(DriverError):
 
 
 class TimedOut(Unreachable):
-    """The engine did not answer within the deadline.  The effect of the call is unknown: ask the engine before repeating it."""
+    """No answer within the deadline.  The effect of the call is unknown: ask the engine before repeating it."""
 
 
 class NotFound(DriverError):

@@ -34,7 +34,6 @@ class Capability(StrEnum):
     SCREENSHOT = "screenshot"
     GUEST_AGENT = "guest-agent"
     HOST_COMMANDS = "host-commands"
-    CRASH_STATE = "crash-state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class GraphicsFacts:
 
 @dataclass(frozen=True, slots=True)
 class VEFacts:
-    """A Virtual Environment as one node sees it.  ``reason`` is libvirt's reason for the state ("migration", "user" …)."""
+    """A Virtual Environment as one node sees it; ``reason`` is libvirt's for the state ("migration", "user" …)."""
 
     uuid: str
     name: str
@@ -216,8 +215,8 @@ class MigrationProgress:
 class DomainEvent:
     """Something happened to a VE.
 
-    ``kind`` is lifecycle, reboot, io-error, migration-iteration, job-completed, agent, device, tray, crash, balloon or
-    watchdog.  For lifecycle ``detail`` is defined, undefined, started, suspended, resumed, stopped, shutdown,
+    ``kind`` is lifecycle, reboot, io-error, migration-iteration, job-completed, agent, device, tray or watchdog.
+    For lifecycle ``detail`` is defined, undefined, started, suspended, resumed, stopped, shutdown,
     pmsuspended or crashed, ``reason`` what libvirt adds ("migrated", "destroyed" …); ``code`` is libvirt's number.
     """
 

@@ -15,6 +15,7 @@ from infrastructure.drivers.errors import (
     Unreachable,
 )
 
+CONNECTION_LOST = "connection-lost"
 _BY_CODE: dict[int, type[DriverError]] = {
     libvirt.VIR_ERR_NO_DOMAIN: NotFound,
     libvirt.VIR_ERR_NO_NETWORK: NotFound,
@@ -50,6 +51,7 @@ _BY_CODE: dict[int, type[DriverError]] = {
 }
 
 _ADVICE: dict[int, str] = {
+    libvirt.VIR_ERR_NO_DOMAIN: "It may have moved to another node, or was undefined.",
     libvirt.VIR_ERR_OPERATION_TIMEOUT: "Another job holds the Virtual Environment; wait for it to end and retry.",
     libvirt.VIR_ERR_MIGRATE_UNSAFE: "Put the disks on storage that both nodes share.",
     libvirt.VIR_ERR_CPU_INCOMPATIBLE: "Choose a target whose CPU offers these features.",
@@ -76,9 +78,21 @@ def broken_link(error: BaseException) -> bool:
     """Whether the text of a libvirt error is about a connection, of this process or between two daemons."""
     if not isinstance(error, libvirt.libvirtError):
         return False
+    if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+        return False
     if error.get_error_domain() in (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE):
         return True
-    return error.get_error_code() == libvirt.VIR_ERR_RPC
+    return bool(error.get_error_code() == libvirt.VIR_ERR_RPC)
+
+
+@contextmanager
+def optional() -> Iterator[None]:
+    """For what an engine may lack or cannot tell now: ignore its error, but never the loss of the connection."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if broken_link(error):
+            raise
 
 
 def driver_error(error: "libvirt.libvirtError", where: str, *, lost: bool = False) -> DriverError:
@@ -89,7 +103,7 @@ def driver_error(error: "libvirt.libvirtError", where: str, *, lost: bool = Fals
     if lost:
         return Unreachable(
             f"The connection to libvirt on {where} was lost: {text}",
-            code=name,
+            code=CONNECTION_LOST,
             advice="Check that the node is up and that libvirtd runs on it.",
         )
     kind = _BY_CODE.get(code, DriverError)

@@ -13,8 +13,8 @@ from infrastructure.drivers.errors import DriverError, Refused, TimedOut, Unreac
 from infrastructure.drivers.uris import checked_address
 
 
-def probe(endpoint: Endpoint, seconds: float) -> None:
-    """Return when the daemon has accepted the panel's certificate; else Unreachable, TimedOut or Refused."""
+def probe(endpoint: Endpoint, seconds: float) -> tuple[str, int]:
+    """(IP address, port) where the daemon accepted the panel's certificate; else Unreachable, TimedOut or Refused."""
     where = f"{endpoint.name} ({endpoint.address}:{endpoint.tls_port})"
     try:
         context = _context(Path(endpoint.pki_dir))
@@ -33,6 +33,8 @@ def probe(endpoint: Endpoint, seconds: float) -> None:
             # The daemon sends one byte once it has checked the client's certificate and name, or hangs up.
             if not secure.recv(1):
                 raise _not_accepted(where)
+            ip, port = secure.getpeername()[:2]
+            return str(ip), int(port)
     except DriverError:
         raise
     except TimeoutError as error:

@@ -27,7 +27,9 @@ def checked_address(address: str) -> str:
     if len(address) <= 253 and _HOSTNAME.fullmatch(address):
         return address
     raise Refused(
-        f"{address[:80]!r} is not an IP address or a host name", code="bad-address", advice="Correct the node's address."
+        f"{address[:80]!r} is not an IP address or a host name",
+        code="bad-address",
+        advice="Correct the node's address.",
     )
 
 

@@ -32,8 +32,11 @@ class VE(models.Model):
     has_agent = models.BooleanField(default=False)
     cpu_percent = models.FloatField(null=True, help_text="of all its vCPUs")
     memory_used = models.PositiveBigIntegerField(null=True, help_text="bytes")
-    started_at = models.DateTimeField(null=True)
-    observed_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True, help_text="null: it ran already when the panel first saw it")
+    migrating_to = models.ForeignKey(
+        Node, null=True, on_delete=models.SET_NULL, related_name="+", help_text="set while a migration task moves it"
+    )
+    observed_at = models.DateTimeField(null=True, help_text="when it was last seen changed; its age is its node's")
     rev = models.PositiveBigIntegerField(default=0, db_index=True)
 
     class Meta:
@@ -69,7 +72,8 @@ class Placement(models.Model):
     ve = models.ForeignKey(VE, on_delete=models.CASCADE, related_name="placements")
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="placements")
     state = models.CharField(max_length=12, choices=VEState.choices)
-    observed_at = models.DateTimeField()
+    reason = models.CharField(max_length=250, blank=True, help_text="why it is in this state, where that says more")
+    observed_at = models.DateTimeField(help_text="when the node was asked that gave this state")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["ve", "node"], name="one_placement_a_node")]

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 
 from panel.accounts.permissions import PUBLIC, can_anywhere
@@ -44,11 +45,14 @@ class DefaultDenyMiddleware:
         match = request.resolver_match
         permission = declared_permission(view, match.url_name if match else None)
         if permission is None:
-            raise PermissionDenied("This page declares no permission, so nobody may open it. This is a fault of Mooring.")
+            raise PermissionDenied(
+                "This page declares no permission, so nobody may open it. This is a fault of Mooring."
+            )
         if permission == PUBLIC:
             return None
         if not request.user.is_authenticated:
             return _to_login(request)
+        prefetch_related_objects([request.user], "role_bindings")  # read once, however many rights a page asks about
         if not can_anywhere(request.user, permission):
             record(
                 action=f"{request.method} {request.path}",

@@ -43,7 +43,9 @@ def require(user: User | AnonymousUser | None, permission: str, obj: object | No
     """Raise PermissionDenied, with words for the user, unless `can(...)`."""
     if not can(user, permission, obj):
         name = getattr(user, "username", "") or "An anonymous visitor"
-        raise PermissionDenied(f"{name} lacks the permission {permission}. Ask an administrator for a role that has it.")
+        raise PermissionDenied(
+            f"{name} lacks the permission {permission}. Ask an administrator for a role that has it."
+        )
 
 
 def requires(permission: str) -> Callable[[View], View]:

@@ -24,7 +24,9 @@ def on_logout(sender: Any, request: HttpRequest, user: User | None, **kwargs: An
 
 
 @receiver(user_login_failed)
-def on_failed_login(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
+def on_failed_login(
+    sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
+) -> None:
     record(
         action="account.login",
         request=request,

@@ -1,0 +1,6 @@
+"""Time series of nodes and VEs: round-robin files of fixed size, one per object, never in the database."""
+
+from panel.series.layout import COLUMNS
+from panel.series.store import Sample, Series, Store, append, append_many, fetch, remove
+
+__all__ = ["COLUMNS", "Sample", "Series", "Store", "append", "append_many", "fetch", "remove"]

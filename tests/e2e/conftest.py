@@ -1,4 +1,4 @@
-"""Chromium against the running panel of instance `test` (bin/test starts it; bin/up --instance test --port 8543 does too)."""
+"""Chromium against the running panel of instance `test` (bin/up --instance test --port 8543 starts it)."""
 
 import json
 import os

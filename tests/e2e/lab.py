@@ -45,9 +45,7 @@ class Lab:
 
     def in_guest(self, node: str, name: str, script: str, timeout: float = 20) -> str:
         """Run a shell line in the guest by its agent and return what it printed."""
-        started = self.agent(
-            node, name, "guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True}
-        )
+        started = self.agent(node, name, "guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             status = self.agent(node, name, "guest-exec-status", pid=started["pid"])

@@ -1,0 +1,158 @@
+"""Starting and stopping VEs.  Each operation looks at the state first, so that it can be repeated."""
+
+from collections.abc import Callable
+
+import libvirt
+
+from infrastructure.drivers.base import Outcome, ShutdownMode
+from infrastructure.drivers.errors import Conflict, NotSupported
+from infrastructure.drivers.facts import VEKind, VEState
+from infrastructure.drivers.libvirt_errors import is_code
+from infrastructure.drivers.libvirt_inventory import lookup, status
+from infrastructure.drivers.libvirt_links import Links
+from infrastructure.drivers.libvirt_xml import domain_facts
+
+# The first start after a node's boot probes QEMU: about 10 s under emulation.
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+_UP = (VEState.RUNNING, VEState.PAUSED, VEState.SHUTTING_DOWN, VEState.SUSPENDED, VEState.CRASHED)
+_DOWN = (VEState.STOPPED,)
+_SHUTDOWN_FLAGS = {
+    ShutdownMode.AGENT: libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT,
+    ShutdownMode.ACPI: libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN,
+    ShutdownMode.SIGNAL: libvirt.VIR_DOMAIN_SHUTDOWN_SIGNAL,
+}
+_REBOOT_FLAGS = {
+    ShutdownMode.AGENT: libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT,
+    ShutdownMode.ACPI: libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN,
+    ShutdownMode.SIGNAL: libvirt.VIR_DOMAIN_REBOOT_SIGNAL,
+}
+
+
+class LibvirtPower:
+    """The PowerControl protocol."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    def start(self, uuid: str) -> Outcome:
+        return self._change(uuid, _start, "start the VE", START_SECONDS)
+
+    def shutdown(self, uuid: str, mode: ShutdownMode = ShutdownMode.AUTO) -> Outcome:
+        kind = self._links.holding(uuid).kind
+        return self._change(uuid, lambda domain: _shutdown(domain, kind, mode), "shut the VE down", STOP_SECONDS)
+
+    def destroy(self, uuid: str) -> Outcome:
+        return self._change(uuid, _destroy, "force the VE off", STOP_SECONDS)
+
+    def reboot(self, uuid: str, mode: ShutdownMode = ShutdownMode.AUTO) -> Outcome:
+        kind = self._links.holding(uuid).kind
+        return self._change(uuid, lambda domain: _reboot(domain, kind, mode), "restart the VE", STOP_SECONDS)
+
+    def suspend(self, uuid: str) -> Outcome:
+        return self._change(uuid, _suspend, "pause the VE", STOP_SECONDS)
+
+    def resume(self, uuid: str) -> Outcome:
+        return self._change(uuid, _resume, "resume the VE", STOP_SECONDS)
+
+    def set_autostart(self, uuid: str, enabled: bool) -> Outcome:
+        return self._change(uuid, lambda domain: _set_autostart(domain, enabled), "set autostart", STOP_SECONDS)
+
+    def _change(self, uuid: str, fn: "Callable[[libvirt.virDomain], Outcome]", doing: str, seconds: float) -> Outcome:
+        return self._links.holding(uuid).call(lambda conn: fn(lookup(conn, uuid)), deadline=seconds, doing=doing)
+
+
+def _start(domain: "libvirt.virDomain") -> Outcome:
+    if status(domain).state in _UP:
+        return Outcome.ALREADY
+    try:
+        domain.create()
+    except libvirt.libvirtError as error:
+        # Another request started it between the look and the call.
+        if is_code(error, libvirt.VIR_ERR_OPERATION_INVALID) and status(domain).state in _UP:
+            return Outcome.ALREADY
+        raise
+    return Outcome.DONE
+
+
+def _destroy(domain: "libvirt.virDomain") -> Outcome:
+    if status(domain).state in _DOWN:
+        return Outcome.ALREADY
+    try:
+        domain.destroy()
+    except libvirt.libvirtError as error:
+        if is_code(error, libvirt.VIR_ERR_OPERATION_INVALID) and status(domain).state in _DOWN:
+            return Outcome.ALREADY
+        raise
+    return Outcome.DONE
+
+
+def _shutdown(domain: "libvirt.virDomain", kind: VEKind, mode: ShutdownMode) -> Outcome:
+    state = status(domain).state
+    if state in _DOWN:
+        return Outcome.ALREADY
+    if state is VEState.PAUSED:
+        raise _not_running(domain, "cannot be shut down while it is paused", "Resume it first, or force it off.")
+    _ask(domain.shutdownFlags, _SHUTDOWN_FLAGS[_mode(domain, kind, mode)], mode)
+    return Outcome.REQUESTED
+
+
+def _reboot(domain: "libvirt.virDomain", kind: VEKind, mode: ShutdownMode) -> Outcome:
+    if status(domain).state is not VEState.RUNNING:
+        raise _not_running(domain, "is not running", "Start it instead.")
+    _ask(domain.reboot, _REBOOT_FLAGS[_mode(domain, kind, mode)], mode)
+    return Outcome.REQUESTED
+
+
+def _ask(request: "Callable[[int], object]", flag: int, mode: ShutdownMode) -> None:
+    try:
+        request(flag)
+    except libvirt.libvirtError as error:
+        # An engine with a single way of its own rejects every flag.
+        if mode is not ShutdownMode.AUTO or not is_code(error, libvirt.VIR_ERR_INVALID_ARG):
+            raise
+        request(0)
+
+
+def _suspend(domain: "libvirt.virDomain") -> Outcome:
+    state = status(domain).state
+    if state is VEState.PAUSED:
+        return Outcome.ALREADY
+    if state is not VEState.RUNNING:
+        raise _not_running(domain, "is not running", "Start it first.")
+    domain.suspend()
+    return Outcome.DONE
+
+
+def _resume(domain: "libvirt.virDomain") -> Outcome:
+    state = status(domain).state
+    if state is VEState.RUNNING:
+        return Outcome.ALREADY
+    if state is not VEState.PAUSED:
+        raise _not_running(domain, "is not paused", "Start it first.")
+    domain.resume()
+    return Outcome.DONE
+
+
+def _set_autostart(domain: "libvirt.virDomain", enabled: bool) -> Outcome:
+    if bool(domain.autostart()) == enabled:
+        return Outcome.ALREADY
+    domain.setAutostart(int(enabled))
+    return Outcome.DONE
+
+
+def _mode(domain: "libvirt.virDomain", kind: VEKind, mode: ShutdownMode) -> ShutdownMode:
+    if mode is ShutdownMode.AUTO:
+        if kind is VEKind.CT:
+            return ShutdownMode.SIGNAL
+        # A guest that does not run the agent would leave the request unanswered: ask only a connected channel.
+        connected = domain_facts(domain.XMLDesc()).agent_connected
+        return ShutdownMode.AGENT if connected else ShutdownMode.ACPI
+    if (mode is ShutdownMode.SIGNAL) != (kind is VEKind.CT):
+        what = "A container" if kind is VEKind.CT else "A virtual machine"
+        raise NotSupported(f"{what} cannot be asked by {mode.value}", code="shutdown-mode")
+    return mode
+
+
+def _not_running(domain: "libvirt.virDomain", why: str, advice: str) -> Conflict:
+    return Conflict(f"{domain.name()} {why}", code="VIR_ERR_OPERATION_INVALID", advice=advice)

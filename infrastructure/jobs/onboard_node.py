@@ -1,0 +1,181 @@
+"""Setting a node up: packages, certificates, libvirt's settings, then everything over TLS. Safe to repeat."""
+
+import time
+
+from django.utils import timezone
+
+from infrastructure.drivers.base import DriverError, HostDriver, NodeFacts
+from infrastructure.drivers.registry import drop
+from infrastructure.models import InventoryRevision, Node
+from infrastructure.services import inventory
+from infrastructure.services.endpoints import driver, endpoint_for
+from infrastructure.services.onboarding import certificates, libvirt_settings, packages
+from tasks.choices import OPEN_STATES
+from tasks.errors import JobFailed
+from tasks.models import Task
+from tasks.recovery import Recovery
+from tasks.registry import job
+from tasks.runner import TaskRun
+
+ANSWER_SECONDS = 60.0  # the first start of libvirtd probes QEMU
+
+
+def recover(run: TaskRun, *, node_id: int) -> Recovery:
+    """Every step asks the node first, so the job may simply run again."""
+    return Recovery.resume()
+
+
+@job(
+    "node.onboard",
+    title="Setting up node {node}",
+    permission="node.manage",
+    lock="node:{node_id}",
+    recover=recover,
+    doing="being set up",
+)
+def onboard(run: TaskRun, *, node_id: int) -> None:
+    node = find(node_id)
+    with driver(node) as host:  # closed at the end: settings and identity may have changed
+        _connect(run, node, host)
+        _install(run, node, host)
+        changed = _certify(run, node, host)
+        _configure(run, node, host, certificate_changed=changed)
+        facts = _reach_over_tls(run, node, host)
+    drop(endpoint_for(node))
+    _discover(run, node, facts)
+
+
+def find(node_id: int) -> Node:
+    """The node's row. JobFailed when it was removed."""
+    node = Node.objects.filter(pk=node_id).first()
+    if node is None:
+        raise JobFailed("The node was removed.", "Nothing is left to do.")
+    return node
+
+
+def _connect(run: TaskRun, node: Node, host: HostDriver) -> None:
+    with run.step(f"Connecting to {node}") as step:
+        step.command(["ssh", "-p", node.ssh_port, f"root@{node.address}", "id", "-u"])
+        if host.run(["id", "-u"]).text.strip() != "0":
+            raise JobFailed(f"{node} lets the panel in, but not as root.", "Install the panel's key for root.")
+        described = host.run(["sh", "-c", '. /etc/os-release && printf %s "$PRETTY_NAME"'], check=False).text
+        machine = host.run(["uname", "-n", "-r", "-m"]).text.split()
+        step.line(f"{' '.join([described, *machine])}; its host key is the confirmed one")
+
+
+def _install(run: TaskRun, node: Node, host: HostDriver) -> None:
+    with run.step("Installing packages") as step:
+        missing = packages.missing(host)
+        if not missing:
+            step.already_done(", ".join(packages.PACKAGES))
+            return
+        step.command(packages.install_command(missing))
+        packages.install(host, missing)
+        if left := packages.missing(host):
+            raise JobFailed(
+                f"apt did not install {', '.join(left)} on {node}.", "Install them on the node, then retry."
+            )
+        step.line(f"Installed {', '.join(missing)}")
+
+
+def _certify(run: TaskRun, node: Node, host: HostDriver) -> bool:
+    """Whether a new certificate was written."""
+    with run.step("Writing certificates") as step:
+        expires_at = certificates.present(host, node).expires_at
+        changed = expires_at is None
+        if expires_at is None:
+            expires_at = certificates.write(host, node)
+            step.line(f"O=Mooring,CN={node.name} for {', '.join(certificates.names_of(node))}")
+            step.line(f"Written to {certificates.LIBVIRT_DIR} (libvirtd) and {certificates.QEMU_DIR} (migration)")
+        else:
+            step.already_done(f"valid until {expires_at:%b %d, %Y}")
+        step.note(f"valid until {expires_at:%b %d, %Y}")
+        _save(node, certificate_expires_at=expires_at)
+    return changed
+
+
+def _configure(run: TaskRun, node: Node, host: HostDriver, *, certificate_changed: bool) -> None:
+    with run.step("Configuring libvirt") as step:
+        systemd = libvirt_settings.under_systemd(host)
+        changes = libvirt_settings.pending(host, systemd=systemd)
+        if not changes and not certificate_changed:
+            step.already_done("the settings are as they must be")
+            return
+        _refuse_while_moving(node)
+        libvirt_settings.apply(host, changes)
+        for change in changes:
+            step.line(f"Wrote Mooring's block in {change.path}")
+        for argv in libvirt_settings.restart_commands(systemd=systemd):
+            step.command(argv)
+        libvirt_settings.restart(host, systemd=systemd)
+        step.line("libvirtd was restarted; guests run on")
+
+
+def _refuse_while_moving(node: Node) -> None:
+    """A restart of libvirtd would abort a migration."""
+    moving = Task.objects.filter(
+        kind="ve.migrate", state__in=OPEN_STATES, targets__object_type="node", targets__object_id=node.pk
+    ).first()
+    if moving is not None:
+        raise JobFailed(
+            f"libvirtd on {node} must be restarted, which would abort “{moving.title}” (task {moving.pk}).",
+            "Wait for its end, then retry this task.",
+        )
+
+
+def _reach_over_tls(run: TaskRun, node: Node, host: HostDriver) -> NodeFacts:
+    with run.step("Connecting over TLS") as step:
+        step.command(["virsh", "-c", f"qemu+tls://{node.address}/system", "version"])
+        facts = _answer(host)
+        _refuse_identity(node, facts)
+        step.line(f"libvirt {facts.libvirt_version}, QEMU {facts.qemu_version or 'not there'}, host UUID {facts.uuid}")
+    return facts
+
+
+def _answer(host: HostDriver) -> NodeFacts:
+    """libvirtd needs a moment after its restart. DriverError when it does not answer at all."""
+    end = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return host.facts()
+        except DriverError as error:
+            if not error.retryable or time.monotonic() > end:
+                raise
+        time.sleep(0.5)
+
+
+def _refuse_identity(node: Node, facts: NodeFacts) -> None:
+    twin = Node.objects.filter(uuid=facts.uuid).exclude(pk=node.pk).first()
+    if twin is not None:
+        raise JobFailed(
+            f"libvirt on {node} has the host UUID {facts.uuid}, which is that of {twin}.",
+            f"If they are two machines, set host_uuid in {libvirt_settings.LIBVIRTD_CONF} of {node} to what `uuidgen` "
+            "prints, outside Mooring's block, and retry the task. If they are one, remove this node.",
+        )
+    if node.uuid is not None and str(node.uuid) != facts.uuid:
+        raise JobFailed(
+            f"The host UUID of {node} was {node.uuid} and is {facts.uuid} now: this is another machine.",
+            "If the machine was replaced, remove the node and add it again.",
+        )
+
+
+def _discover(run: TaskRun, node: Node, facts: NodeFacts) -> None:
+    with run.step(f"Discovering {node}") as step:
+        _save(node, uuid=facts.uuid, onboarded_at=timezone.now())
+        node.refresh_from_db()
+        inventory.refresh(node)
+        node.refresh_from_db()
+        networks = ", ".join(network.name for network in facts.networks) or "none"
+        step.line(
+            f"{facts.cpu_threads} CPU threads, {facts.memory_bytes / 2**30:.1f} GiB of memory, networks: {networks}"
+        )
+        names = [ve.name for ve in node.ves.order_by("name")]
+        step.line(f"{len(names)} Virtual Environments{': ' if names else ''}{', '.join(names)}")
+
+
+def _save(node: Node, **columns: object) -> None:
+    for name, value in columns.items():
+        setattr(node, name, value)
+    node.rev = InventoryRevision.bump()
+    node.save(update_fields=[*columns, "rev"])
+    inventory.announce()

@@ -1,0 +1,177 @@
+"""Carrying a migration out. Every function asks the engines first, so that none is done twice."""
+
+import time
+from collections.abc import Callable
+
+from infrastructure.drivers.base import Aborted, DriverError, MigrationProgress, Unreachable
+from infrastructure.models import VE
+from infrastructure.services import inventory, preflight
+from infrastructure.services.endpoints import endpoint_for
+from infrastructure.services.figures import sentence
+from infrastructure.services.migration.plan import Plan
+from infrastructure.services.migration.whereabouts import Whereabouts, locate
+from tasks.errors import JobFailed
+
+POLL_SECONDS = 0.5
+SETTLE_SECONDS = 15.0  # for the engines to agree after a link was lost; with their own keepalive it stays under 30
+ABORT_SECONDS = 60.0
+SILENT_SECONDS = 8.0  # for a source whose daemon is just starting again
+OnProgress = Callable[[MigrationProgress], None]
+Tell = Callable[[str], None]
+
+
+def check(plan: Plan, on_result: Callable[[preflight.Check], None]) -> bool:
+    """Make the checks of the dialog again; returns whether the disks' folders were proved to be shared.
+
+    JobFailed with the first check that rules the move out.
+    """
+    checks = preflight.run(plan.ve, plan.target, live=plan.live, source=plan.source, on_result=on_result)
+    if blockers := preflight.blocking(checks):
+        raise JobFailed(sentence(blockers[0].text), sentence(blockers[0].fix))
+    return any(check.shared_by_proof for check in checks)
+
+
+def execute(plan: Plan, *, shared_by_proof: bool, on_progress: OnProgress, tell: Tell) -> MigrationProgress | None:
+    """Move the VE, or watch the move that is under way already, or find that it has arrived.
+
+    shared_by_proof: what `check` returned; only then libvirt's objection to unknown storage is overruled.
+    Returns the last figures where known. JobFailed with the cause and where the VE is; what `on_progress` raises.
+    """
+    found = locate(plan)
+    if found.arrived:
+        tell(f"already done: {found.words(plan)}")
+        return _last_job(plan)
+    if found.moving:
+        tell(f"{plan.source} is moving it already; that job is watched instead of starting another")
+        return _watch(plan, on_progress, cause=f"{plan.source} was moving {plan.ve} already.")
+    if not found.stayed:
+        raise JobFailed(f"It cannot be moved now: {found.words(plan)}.", "Look at both nodes, then retry the task.")
+    try:
+        return _migrate(plan, shared_by_proof, on_progress)
+    except Unreachable as error:
+        # The panel's link broke, or the one between the nodes: the engines may be going on.
+        cause = sentence(error.message)
+        if error.code == "connection-lost":
+            cause = f"libvirtd on {plan.source} was restarted or cut off from the panel."
+        tell(cause)
+        return _watch(plan, on_progress, cause=cause)
+    except DriverError as error:
+        raise _failed(plan, error) from error
+
+
+def _migrate(plan: Plan, shared_by_proof: bool, on_progress: OnProgress) -> MigrationProgress:
+    options = plan.options
+    return plan.source_driver.migrate(
+        plan.uuid,
+        endpoint_for(plan.target),
+        live=plan.live,
+        unsafe=shared_by_proof,
+        bandwidth_mib=options.bandwidth_mib,
+        max_downtime_ms=options.max_downtime_ms,
+        auto_converge=options.auto_converge,
+        on_progress=on_progress,
+    )
+
+
+def _watch(plan: Plan, on_progress: OnProgress, *, cause: str) -> MigrationProgress | None:
+    """Follow a move that somebody started until both engines agree on its end."""
+    last: MigrationProgress | None = None
+    patience = time.monotonic() + SETTLE_SECONDS
+    stayed = 0
+    while True:
+        found = locate(plan)
+        if found.arrived:
+            return _last_job(plan) or last
+        stayed = stayed + 1 if found.stayed else 0
+        # Twice, because a job ends a moment before the target's half is cleared away, and begins a moment after.
+        if stayed >= 2:
+            advice = f"Bring {plan.target} back and retry the task, or choose another node."
+            raise JobFailed(
+                f"{cause} libvirt aborted the migration; {found.words(plan)}.",
+                advice if found.target_silent else "Retry the task.",
+            )
+        if found.job is not None:
+            last = found.job
+            patience = time.monotonic() + SETTLE_SECONDS
+            on_progress(found.job)
+        if time.monotonic() > patience:
+            if found.runs_on_target:
+                return last
+            raise JobFailed(
+                f"{cause} After {SETTLE_SECONDS:.0f} s: {found.words(plan)}.",
+                f"When both nodes answer, look where {plan.ve} runs, then retry the task.",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _failed(plan: Plan, error: DriverError) -> JobFailed:
+    """The engine's refusal with where the VE is now."""
+    cause = "The job was aborted on the node." if isinstance(error, Aborted) else sentence(error.message)
+    advice = sentence(error.advice) or "Remove the cause, then retry the task."
+    return JobFailed(f"{cause} {locate(plan).words(plan)}.", advice)
+
+
+def verify(plan: Plan) -> Whereabouts:
+    """Both nodes asked: the VE is on the target and on no other. JobFailed when they do not agree on that in time.
+
+    A source that does not answer cannot confirm it: then `source_silent` of the result says so.
+    """
+    end = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found = locate(plan)
+        if found.settled_on_target or (found.source_silent and found.runs_on_target):
+            return found
+        if time.monotonic() > end:
+            raise JobFailed(
+                f"{plan.ve} is not on {plan.target} alone: {found.words(plan)}.",
+                "Look at both nodes and stop or undefine the copy that is wrong.",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def commit(plan: Plan) -> None:
+    """Give the VE its autostart flag again and read both nodes into the inventory.
+
+    JobFailed when the inventory then does not show the VE on the target.
+    """
+    if plan.autostart:
+        plan.target_driver.set_autostart(plan.uuid, True)
+    record_whereabouts(plan, locate(plan))
+    shown = VE.objects.select_related("node").get(pk=plan.ve.pk)
+    if shown.node_id != plan.target.pk:
+        raise JobFailed(f"The inventory shows {plan.ve} on {shown.node}, not on {plan.target}.", "Retry the task.")
+
+
+def abort(plan: Plan) -> Whereabouts:
+    """Have libvirt abort the move, if one is under way, and wait until the VE is on one node again. Idempotent.
+
+    DriverError of the source's refusal, JobFailed when it does not answer or the job does not end.
+    """
+    begun = time.monotonic()
+    while True:
+        found = locate(plan)
+        if found.moving:
+            plan.source_driver.abort(plan.uuid)
+        elif found.stayed or found.arrived or found.runs_on_target:
+            return found
+        passed = time.monotonic() - begun
+        if passed > ABORT_SECONDS or (found.source_silent and passed > SILENT_SECONDS):
+            raise JobFailed(
+                f"Whether the migration ended is not known after {passed:.0f} s: {found.words(plan)}.",
+                f"When {plan.source} answers, end it there: virsh domjobabort {plan.ve}.",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def record_whereabouts(plan: Plan, found: Whereabouts) -> None:
+    """Read those of both nodes that answered into the inventory; the collector reads the other when it is back."""
+    for node, silent in ((plan.target, found.target_silent), (plan.source, found.source_silent)):
+        if not silent:
+            inventory.refresh(node, plan.ve)
+
+
+def _last_job(plan: Plan) -> MigrationProgress | None:
+    try:
+        return plan.target_driver.last_job(plan.uuid)
+    except DriverError:
+        return None  # only figures for the log

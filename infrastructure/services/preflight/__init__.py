@@ -1,0 +1,10 @@
+"""Whether a VE can move to a node: the Migrate dialog shows it check by check, the worker asks again before it acts.
+
+`run` asks both engines; `overview` compares all nodes from the database alone, for the list a dialog opens with.
+"""
+
+from infrastructure.services.preflight.overview import TargetSummary, overview
+from infrastructure.services.preflight.result import Check, blocking, planned
+from infrastructure.services.preflight.runner import run
+
+__all__ = ["Check", "TargetSummary", "blocking", "overview", "planned", "run"]

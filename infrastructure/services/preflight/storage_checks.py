@@ -1,0 +1,96 @@
+"""Checks about what a VE reads and writes: each file must be the same one on the target."""
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from infrastructure.drivers.base import DiskFacts, DriverError, Unreachable
+from infrastructure.services.preflight.context import Context
+from infrastructure.services.preflight.result import Check, failed, passed, warning
+
+_MEDIA = ("cdrom", "floppy")
+_SHARE = "Put it on storage that both nodes see under the same path."
+
+
+def disks(context: Context) -> Check:
+    """Disks with all files below them, and the kernel and initrd of a direct boot."""
+    guest = context.guest()
+    wanted = [disk for disk in guest.disks if disk.device not in _MEDIA and disk.source]
+    for disk in wanted:
+        if (problem := _disk_problem(context, disk)) is not None:
+            return problem
+    for path in (guest.kernel, guest.initrd):
+        if path and not context.folders.same_content(path):
+            return failed("disks", f"{path} is missing on {context.target}, or another file there",
+                          f"Copy it from {context.source}: QEMU needs it to start.")  # fmt: skip
+    files = [disk for disk in wanted if disk.type == "file"]
+    text = "; ".join(_shown(disk) for disk in wanted) or "No disks"
+    if files:
+        folders = sorted({_folder(disk.source) for disk in files})
+        text += f". Both nodes see the same {', '.join(folders)}"
+    blocks = [disk.target for disk in wanted if disk.type == "block"]
+    if blocks:
+        return replace(
+            warning("disks", f"{text}. That {', '.join(blocks)} is one device on both nodes cannot be proved",
+                    "Check it by its serial number."),
+            shared_by_proof=False,
+        )  # fmt: skip
+    return replace(passed("disks", text), shared_by_proof=bool(files))
+
+
+def media(context: Context) -> Check:
+    """CDs and floppies: an image that only the source has would be missing at the next read."""
+    inserted = [disk for disk in context.guest().disks if disk.device in _MEDIA and disk.source]
+    for disk in inserted:
+        local = f"{disk.target} holds {disk.source}, which only {context.source} has"
+        if disk.type == "file" and _differs(context, disk.source):
+            return failed("media", local, f"Eject it: `virsh change-media {context.ve} {disk.target} --eject`.")
+        if disk.type == "block":
+            return failed("media", f"{disk.target} is a drive of {context.source}: {disk.source}", "Detach it first.")
+    return passed(
+        "media", ", ".join(disk.source for disk in inserted) + " on both nodes" if inserted else "None inserted"
+    )
+
+
+def _disk_problem(context: Context, disk: DiskFacts) -> Check | None:
+    if disk.type == "network":
+        return None
+    if disk.type == "block":
+        if context.target_driver.run(["test", "-b", disk.source], check=False).code:
+            return failed("disks", f"{disk.target}: {context.target} has no device {disk.source}", _SHARE)
+        return None
+    if disk.type != "file":
+        return failed("disks", f"{disk.target} is of type {disk.type}, which cannot be moved", "Detach it first.")
+    for path in (disk.source, *disk.backing):
+        if _differs(context, path):
+            return failed(
+                "disks",
+                f"{disk.target}: {path} ({disk.format or 'format not stated'}) is not on {context.target}",
+                _SHARE,
+            )
+    return None
+
+
+def _differs(context: Context, path: str) -> bool:
+    """Whether the path is missing on the target or leads into another folder there. Raises DriverError.
+
+    A folder that cannot be written cannot be proved shared, and counts as different.
+    """
+    here, there = context.folders.real_paths([path])[path]
+    if not here or here != there:
+        return True
+    try:
+        return not context.folders.same(_folder(here))
+    except Unreachable:
+        raise
+    except DriverError:
+        return True
+
+
+def _folder(path: str) -> str:
+    return str(PurePosixPath(path).parent)
+
+
+def _shown(disk: DiskFacts) -> str:
+    return (
+        f"{disk.target} {disk.source} ({', '.join(part for part in (disk.format, disk.protocol) if part) or disk.type})"
+    )

@@ -1,0 +1,49 @@
+"""What open pages follow: the inventory as a whole."""
+
+from django.db.models import QuerySet
+
+from infrastructure.models import VE, InventoryRevision, Node, Removal
+from panel.accounts.models import User
+from panel.live.registry import Update, topic
+
+MOST_IDS = 500  # of each kind; with more it is cheaper to read the regions anew
+
+
+@topic("inventory", permission="infrastructure.view")
+def read(user: User, key: str, after: int) -> Update | None:
+    """Ids of the nodes and VEs that changed after a revision; None when nothing did.
+
+    ``data``: {"nodes": [ids], "ves": [ids], "removed": ["ve:7"], "all": bool}. ``all``: too much changed to name it, or
+    the revision is unknown here; every region is to be read anew. A subscriber that knows nothing yet (``after`` 0)
+    gets the current revision alone: its page was rendered just now.
+    """
+    if key:
+        raise LookupError("The inventory is one topic.")
+    rev = InventoryRevision.current()
+    if rev == after:
+        return None
+    if after == 0:
+        return _update(rev)
+    if after > rev:  # the database was replaced
+        return _update(rev, everything=True)
+    nodes = _ids(Node.objects.filter(rev__gt=after).order_by().values_list("pk", flat=True))
+    ves = _ids(VE.objects.filter(rev__gt=after).order_by().values_list("pk", flat=True))
+    removed = list(Removal.objects.filter(rev__gt=after)[: MOST_IDS + 1])
+    if max(len(nodes), len(ves), len(removed)) > MOST_IDS:
+        return _update(rev, everything=True)
+    return _update(rev, nodes=nodes, ves=ves, removed=[str(removal) for removal in removed])
+
+
+def _ids(found: "QuerySet[Node, int] | QuerySet[VE, int]") -> list[int]:
+    return list(found[: MOST_IDS + 1])
+
+
+def _update(
+    rev: int,
+    *,
+    nodes: list[int] | None = None,
+    ves: list[int] | None = None,
+    removed: list[str] | None = None,
+    everything: bool = False,
+) -> Update:
+    return Update(rev=rev, data={"nodes": nodes or [], "ves": ves or [], "removed": removed or [], "all": everything})

@@ -1,0 +1,50 @@
+"""What the lists of nodes and VEs share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpRequest
+
+from infrastructure.models import VE, Node
+from infrastructure.querysets import RUNNING_STATES, current_nodes
+from panel.accounts.permissions import can
+from panel.ui import format as fmt
+from panel.ui.tables import Chip, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The page head of Infrastructure."""
+
+    tab: str
+    nodes: int
+    ves: int
+    words: str
+    may_add: bool
+
+
+def infrastructure_head(request: HttpRequest, tab: str, nodes: int | None = None) -> Head:
+    """Counts for the title and the tabs."""
+    known = Q(node__in=Node.objects.filter(current_nodes()))
+    counted = VE.objects.aggregate(all=Count("pk"), running=Count("pk", filter=known & Q(state__in=RUNNING_STATES)))
+    if nodes is None:
+        nodes = Node.objects.count()
+    words = f"{fmt.count(nodes, 'node')}, {fmt.count(counted['all'], 'VE')}, {counted['running']:,} running"
+    return Head(tab, nodes, counted["all"], words, can(request.user, "node.manage"))
+
+
+def ve_chips(table: Table, counts: dict[str, Any]) -> list[Chip]:
+    """All, running, stopped, needs attention."""
+    chosen = table.request.GET.get("status", "")
+
+    def chip(label: str, status: str, glyph: str = "") -> Chip:
+        url = table.address(status=status or None, page=None)
+        return Chip(label, url, counts[status or "all"], chosen == status, glyph)
+
+    return [
+        chip("All", ""),
+        chip("Running", "running", "running"),
+        chip("Stopped", "stopped", "stopped"),
+        chip("Needs attention", "attention", "warn"),
+    ]

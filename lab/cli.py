@@ -1,0 +1,84 @@
+"""The command line of the lab."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from lab import lifecycle, status
+from lab.errors import LabError
+from lab.instance import DEFAULT_NAME, NODE_NAMES, Instance, load, locked, require_root
+from lab.node import Node
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code. `exec` does not return: it becomes the command."""
+    arguments = _parser().parse_args(argv)
+    try:
+        require_root()
+        instance = load(arguments.instance)
+        if arguments.command in {"status", "exec"}:
+            return _look(instance, arguments)
+        with locked(instance):
+            _change(load(arguments.instance), arguments)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bin/lab",
+        description="Three real hypervisor nodes on this machine: primary, secondnode1, secondnode2.",
+    )
+    parser.add_argument(
+        "--instance",
+        default=DEFAULT_NAME,
+        metavar="NAME",
+        help="which lab; several can run side by side (default: %(default)s)",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("up", help="bring the lab up, or repair what is missing of it")
+    down = commands.add_parser("down", help="end everything; the next up starts with fresh VEs on the same nodes")
+    down.add_argument("--purge", action="store_true", help="forget the nodes too: the next up makes new machines")
+    report = commands.add_parser("status", help="show nodes and VEs")
+    report.add_argument("--json", action="store_true", help="for programs")
+    for name, text in (
+        ("power-off", "cut a node's power: every process in it ends at once"),
+        ("power-on", "boot a node and wait until its VEs are back"),
+        ("cut", "cut a node off the network"),
+        ("heal", "connect it again"),
+    ):
+        commands.add_parser(name, help=text).add_argument("node", choices=NODE_NAMES, metavar="NODE")
+    execute = commands.add_parser("exec", help="run a command inside a node, as root; a login shell without one")
+    execute.add_argument("node", choices=NODE_NAMES, metavar="NODE")
+    execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD…")
+    return parser
+
+
+def _look(instance: Instance, arguments: argparse.Namespace) -> int:
+    if arguments.command == "exec":
+        argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+        command = Node(instance, arguments.node).command(argv or ["bash", "--login"])
+        os.execvp(command[0], command)
+    data = status.report(instance)
+    print(json.dumps(data, indent=1) if arguments.json else status.table(data), end="\n" if arguments.json else "")
+    return 0
+
+
+def _change(instance: Instance, arguments: argparse.Namespace) -> None:
+    if arguments.command == "up":
+        lifecycle.up(instance)
+        return
+    if arguments.command == "down":
+        lifecycle.down(instance, purge=arguments.purge)
+        return
+    node = Node(instance, arguments.node)
+    if arguments.command == "power-off":
+        node.power_off()
+    elif arguments.command == "power-on":
+        lifecycle.power_on(node)
+    else:
+        lifecycle.set_link(node, up=arguments.command == "heal")

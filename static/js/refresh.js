@@ -1,0 +1,48 @@
+// Regions that show the inventory: <section data-refresh="inventory" data-refresh-ids="node:3 ve:7" hx-get="…">.
+// At the first change a region is fetched at once, then at most twice a second, and morphed.
+const PAUSE_MS = 500;
+const last = new WeakMap();
+const waiting = new WeakSet();
+
+function concerns(region, { nodes = [], ves = [], removed = [], all = false }) {
+  const wanted = region.dataset.refreshIds?.trim();
+  if (!wanted || all) return true;
+  const changed = new Set([...nodes.map((id) => `node:${id}`), ...ves.map((id) => `ve:${id}`), ...removed]);
+  return wanted.split(/\s+/).some((id) => changed.has(id));
+}
+
+function fetchNow(region) {
+  waiting.delete(region);
+  if (!region.isConnected) return;
+  last.set(region, performance.now());
+  window.htmx.trigger(region, "mooring:refresh");
+}
+
+/** Fetch a region again, now or as soon as its turn comes. */
+export function refresh(region) {
+  if (waiting.has(region)) return;
+  const due = (last.get(region) ?? -PAUSE_MS) + PAUSE_MS - performance.now();
+  if (due <= 0) {
+    fetchNow(region);
+    return;
+  }
+  waiting.add(region);
+  setTimeout(() => fetchNow(region), due);
+}
+
+document.addEventListener("mooring:inventory", (event) => {
+  const data = event.detail.data ?? {};
+  for (const region of document.querySelectorAll('[data-refresh~="inventory"]')) {
+    if (concerns(region, data)) refresh(region);
+  }
+});
+
+document.addEventListener("mooring:tasks", () => {
+  for (const region of document.querySelectorAll('[data-refresh~="tasks"]')) refresh(region);
+});
+
+// Figures age and graphs grow although nothing "changed": every 5 s, while the page is looked at.
+setInterval(() => {
+  if (document.hidden) return;
+  for (const region of document.querySelectorAll("[data-refresh-every]")) refresh(region);
+}, 5000);

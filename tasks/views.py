@@ -1,0 +1,113 @@
+"""The pages of tasks: the Task Log, one task with its log, its downloads, and the requests to cancel and retry."""
+
+import json
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from panel.accounts.permissions import can, requires
+from tasks import export, services
+from tasks.errors import NotPossible, TaskConflict
+from tasks.filters import TaskFilter
+from tasks.logbook import SHOWN_LINES, excerpt
+from tasks.models import Task
+from tasks.page import earlier_on_same_object, keep_bindings, regions
+from tasks.tables import TaskTable, chips, empty_of, listed
+
+MOST_LINES = 20 * SHOWN_LINES  # more than this no browser shows with pleasure; the download has them all
+
+
+@require_GET
+@requires("task.view")
+def task_list(request: HttpRequest) -> HttpResponse:
+    """The Task Log; to htmx the table alone."""
+    keep_bindings(request.user)
+    search = TaskFilter(request.GET, listed(), request=request)
+    shortcuts = chips(request)
+    table = TaskTable(request, search.qs, search.form, total=shortcuts[0].count or 0)
+    context = {"table": table, "chips": shortcuts, "empty": empty_of(table)}
+    template = "tasks/list.html#table" if request.htmx else "tasks/list.html"  # type: ignore[attr-defined]
+    return render(request, template, context)
+
+
+@require_GET
+@requires("task.view")
+def detail(request: HttpRequest, task_id: int) -> HttpResponse:
+    """A task with its log; `?lines=` asks for more of the earlier messages."""
+    keep_bindings(request.user)
+    task = _visible(request, task_id)
+    wanted = request.GET.get("lines", "")
+    lines = min(MOST_LINES, max(SHOWN_LINES, int(wanted))) if wanted.isdecimal() else SHOWN_LINES
+    log = excerpt(task, lines)
+    context = {
+        **regions(request.user, task),
+        "entries": log.entries,
+        "hidden_lines": log.hidden,
+        "more_lines": min(MOST_LINES, 4 * lines),
+        "before": earlier_on_same_object(task),
+    }
+    return render(request, "tasks/detail.html", context)
+
+
+@require_GET
+@requires("task.view")
+def log_text(request: HttpRequest, task_id: int) -> HttpResponseBase:
+    """The whole log as text."""
+    task = _visible(request, task_id)
+    return export.download(request, export.as_text(task), f"task-{task.pk}.txt", "text/plain; charset=utf-8")
+
+
+@require_GET
+@requires("task.view")
+def log_json(request: HttpRequest, task_id: int) -> HttpResponseBase:
+    """The whole log as JSON."""
+    task = _visible(request, task_id)
+    return export.download(request, export.as_json(task), f"task-{task.pk}.json", "application/json")
+
+
+@require_POST
+@requires("task.cancel")
+def cancel_task(request: HttpRequest, task_id: int) -> HttpResponse:
+    """Ask a task to stop."""
+    return _steer(request, task_id, services.cancel)
+
+
+@require_POST
+@requires("task.view")
+def retry_task(request: HttpRequest, task_id: int) -> HttpResponse:
+    """Start another attempt; the service asks for the right that the task's own kind needs."""
+    return _steer(request, task_id, services.retry)
+
+
+def _visible(request: HttpRequest, task_id: int) -> Task:
+    """The task, with what its pages show; 404 when there is none, PermissionDenied when it is not for this user."""
+    task = Task.objects.select_related("parent").prefetch_related("targets").filter(pk=task_id).first()
+    if task is None:
+        raise Http404(f"There is no task {task_id}.")
+    if not can(request.user, "task.view", task):
+        raise PermissionDenied("Your role does not let you see this task.")
+    return task
+
+
+def _steer(request: HttpRequest, task_id: int, service: Callable[..., Task]) -> HttpResponse:
+    """Call the service; a refusal is answered 409 with its words."""
+    task = _visible(request, task_id)
+    try:
+        service(task, request=request)
+    except (NotPossible, TaskConflict) as refusal:
+        return _refused(request, task, str(refusal))
+    if request.htmx:  # type: ignore[attr-defined]
+        return HttpResponse(status=204, headers={"HX-Trigger": json.dumps({"mooring:task-changed": {"id": task.pk}})})
+    return redirect("tasks:detail", task.pk)
+
+
+def _refused(request: HttpRequest, task: Task, words: str) -> HttpResponse:
+    if request.htmx:  # type: ignore[attr-defined]
+        note = {"mooring:note": {"tone": "warn", "text": words}}
+        return HttpResponse(status=409, headers={"HX-Trigger": json.dumps(note), "HX-Reswap": "none"})
+    messages.warning(request, words)
+    return redirect("tasks:detail", task.pk)

@@ -1,0 +1,85 @@
+"""What must hold after every fault, whatever happened."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.e2e.lab import NODES, Lab
+
+SETTLE = 60  # seconds within which every task must have reached its end by itself
+SYNC = 25  # seconds within which the database must equal the engines: one full sync and its deadline
+
+
+class Invariants:
+    """Check I1 to I5; each method returns what is wrong, an empty list when nothing is."""
+
+    def __init__(self, lab: Lab, query: Callable[[str], Any]) -> None:
+        self._lab, self._query = lab, query
+
+    def check(self) -> None:
+        """Wait for the system to settle, then assert every invariant; prints the verdict."""
+        wrong = {
+            "I2 every task reached one final state": self._until(self._open_tasks, SETTLE),
+            "I1 a VE runs on exactly one node": self._twice(),
+            "I3 the database equals libvirt": self._until(self._differences, SYNC),
+            "I4 the task log is contiguous": self._gaps(),
+            "I5 nothing is left behind": self._until(self._leftovers, 5),
+        }
+        for name, found in wrong.items():
+            print(f"    {'ok   ' if not found else 'BROKEN'} {name}{': ' if found else ''}{found or ''}")
+        assert not any(wrong.values()), {name: found for name, found in wrong.items() if found}
+
+    @staticmethod
+    def _until(look: Callable[[], list[Any]], seconds: float) -> list[Any]:
+        deadline = time.monotonic() + seconds
+        while (found := look()) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return found
+
+    def _open_tasks(self) -> list[Any]:
+        return self._query(
+            "[[t.pk, t.kind, t.state, t.waiting_for] for t in "
+            "Task.objects.filter(state__in=['waiting', 'queued', 'running'])]"
+        )
+
+    def _twice(self) -> list[Any]:
+        """VEs that run, or are held, on more than one node."""
+        seen: dict[str, list[str]] = {}
+        for node in NODES:
+            for name, state in self._lab.states(node).items():
+                if state in ("running", "paused"):
+                    seen.setdefault(name, []).append(node)
+        return [[name, nodes] for name, nodes in seen.items() if len(nodes) > 1]
+
+    def _differences(self) -> list[Any]:
+        """(name, node, libvirt's state, the panel's state) where the two differ."""
+        shown = {
+            (row[0], row[1]): row[2]
+            for row in self._query("[[v.name, v.node.name, v.state] for v in VE.objects.filter(node__isnull=False)]")
+        }
+        true = {(name, node): state for node in NODES for name, state in self._lab.states(node).items()}
+        return [[*key, true.get(key), shown.get(key)] for key in {*true, *shown} if true.get(key) != shown.get(key)]
+
+    def _gaps(self) -> list[Any]:
+        return self._query(
+            "[t.pk for t in Task.objects.prefetch_related('steps', 'lines') "
+            "if sorted([s.seq for s in t.steps.all()] + [l.seq for l in t.lines.all()]) "
+            "!= list(range(1, t.steps.count() + t.lines.count() + 1))]"
+        )
+
+    def _leftovers(self) -> list[Any]:
+        locks = self._query(
+            "[l.key for l in TaskLock.objects.exclude(task__state__in=['waiting', 'queued', 'running'])]"
+        )
+        open_steps = self._query(
+            "[s.pk for s in TaskStep.objects.filter(state='running')"
+            ".exclude(task__state__in=['waiting', 'queued', 'running'])]"
+        )
+        markers = [
+            f"{node}:{path}"
+            for node in NODES
+            for path in self._lab.exec(
+                node, "find", "/srv/shared", "-xdev", "-name", ".mooring*", "-not", "-path", "*/proc/*"
+            ).split()
+        ]
+        return [*locks, *open_steps, *markers]

@@ -1,0 +1,98 @@
+"""The lab's nine VEs: real guests in the states of the source document."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.lab.conftest import RunningLab
+
+pytestmark = pytest.mark.lab
+
+FIRST_STATES = {
+    "primary": {"ct1": "running", "va-mn": "running", "vm2": "stopped", "vmtest": "running"},
+    "secondnode1": {"ct2": "running", "cttest": "stopped", "vmd-desktop": "paused"},
+    "secondnode2": {"ct3": "running", "vmd-cli": "running"},
+}
+
+
+@pytest.fixture(scope="module")
+def fresh(lab: RunningLab) -> RunningLab:
+    """The lab with all VEs as `down` and `up` leave them."""
+    lab.run("down")
+    lab.up()
+    return lab
+
+
+def test_a_fresh_lab_has_nine_ves_in_their_first_states(fresh: RunningLab) -> None:
+    assert {name: fresh.states(name) for name in FIRST_STATES} == FIRST_STATES
+
+
+def test_status_tells_the_same_as_libvirt(fresh: RunningLab) -> None:
+    said = {node["name"]: {ve["name"]: ve["state"] for ve in node["ves"]} for node in fresh.status()["nodes"]}
+    words = {"running": "running", "paused": "paused", "stopped": "shut off"}
+    assert said == {node: {name: words[state] for name, state in fresh.states(node).items()} for node in FIRST_STATES}
+
+
+def test_the_guest_agent_reads_a_counter_that_counts_seconds(fresh: RunningLab) -> None:
+    first = int(fresh.in_guest("primary", "vmtest", "cat /tmp/tick"))
+    began = time.monotonic()
+    _eventually(lambda: int(fresh.in_guest("primary", "vmtest", "cat /tmp/tick")) >= first + 3)
+    assert time.monotonic() - began > 1.5
+
+
+def test_a_vm_carries_its_name_and_has_an_address_from_dhcp(fresh: RunningLab) -> None:
+    assert fresh.in_guest("primary", "vmtest", "hostname").strip() == "vmtest"
+    subnet = fresh.node("primary").address.rsplit(".", 1)[0]
+    _eventually(lambda: f"inet {subnet}." in fresh.in_guest("primary", "vmtest", "ip -4 addr show eth0"))
+
+
+def test_a_vm_shows_vnc_on_a_unix_socket_only(fresh: RunningLab) -> None:
+    assert "<listen type='socket'" in fresh.virsh("primary", "dumpxml", "vmtest")
+    assert ":59" not in fresh.exec("primary", "ss", "-ltnH")
+
+
+def test_a_vm_switches_off_when_its_power_button_is_pressed_or_its_agent_is_asked(fresh: RunningLab) -> None:
+    for mode in ("acpi", "agent"):
+        fresh.virsh("secondnode2", "shutdown", "vmd-cli", "--mode", mode)
+        _eventually(lambda: fresh.states("secondnode2")["vmd-cli"] == "stopped")
+        fresh.up()  # starts it and waits for its agent
+
+
+def test_a_ct_counts_and_has_an_address_from_dhcp(fresh: RunningLab) -> None:
+    ticks = "/srv/shared/ct/ct1/root/ticks"
+    first = int(fresh.exec("primary", "cat", ticks))
+    _eventually(lambda: int(fresh.exec("primary", "cat", ticks)) > first)
+    inside = ("lxc-enter-namespace", "ct1", "--noseclabel", "/bin/ip", "-4", "addr", "show", "eth0")
+    subnet = fresh.node("primary").address.rsplit(".", 1)[0]
+    _eventually(lambda: f"inet {subnet}." in fresh.virsh("primary", *inside, kind="lxc"))
+
+
+def test_a_ct_stops_in_an_orderly_way_on_a_signal(fresh: RunningLab) -> None:
+    fresh.virsh("secondnode2", "shutdown", "ct3", "--mode", "signal", kind="lxc")
+    _eventually(lambda: fresh.states("secondnode2")["ct3"] == "stopped")
+    fresh.virsh("secondnode2", "start", "ct3", kind="lxc")
+
+
+def test_the_shared_folder_is_the_same_on_each_node(fresh: RunningLab) -> None:
+    fresh.exec("primary", "sh", "-c", "echo here >/srv/shared/probe")
+    try:
+        for name in FIRST_STATES:
+            assert fresh.exec(name, "cat", "/srv/shared/probe") == "here\n"
+    finally:
+        fresh.exec("primary", "rm", "/srv/shared/probe")
+
+
+def test_each_node_has_the_network_lan_on_its_bridge(fresh: RunningLab) -> None:
+    for name in FIRST_STATES:
+        xml = fresh.virsh(name, "net-dumpxml", "lan")
+        assert "<forward mode='bridge'/>" in xml
+        assert "<bridge name='br0'/>" in xml
+        assert "yes" in fresh.virsh(name, "net-list", "--all").splitlines()[2].split()
+
+
+def _eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"still not so after {seconds} s"
+        time.sleep(0.2)

@@ -1,0 +1,1 @@
+"""An app whose jobs a real worker runs in the tests."""
