@@ -14,7 +14,7 @@ RECENT_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Dock:
-    """`open`: the top tasks that run or wait, running ones first; `recent`: the last ones of any state, newest first."""
+    """`open`: tasks that run or wait, running ones first; `recent`: the last ones of any state, newest first."""
 
     open: list[Task]
     recent: list[Task]

@@ -10,8 +10,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
 from tasks.choices import Level
-from tasks.logbook import Entry, entire
-from tasks.models import Task, TaskLine, TaskStep
+from tasks.logbook import Entry, depth_of, entire
+from tasks.models import Task, TaskStep
 
 _MARKS = {Level.WARNING: "Warning: ", Level.ERROR: "Error: ", Level.COMMAND: "$ "}
 
@@ -73,11 +73,6 @@ def _state(step: TaskStep) -> str:
     took = f", {(step.finished_at - step.started_at).total_seconds():.1f} s" if step.finished_at else ""
     note = f", {step.note}" if step.note else ""
     return f"{step.get_state_display()}{took}{note}"
-
-
-def depth_of(line: TaskLine) -> int:
-    """How deep a line stands: one below its step."""
-    return line.step.depth + 1 if line.step else 0
 
 
 def _facts(task: Task) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Reading a task's log: what is new since a revision, the last part of it for a page, and all of it for a download.
 
-Steps and lines share one numbering (`seq`, the order on the screen) and one clock (`rev`, the order of the writes). Lines
-never change; a step changes until it ends, and each change gives it a newer `rev`.
+Steps and lines share one numbering (`seq`, the order on the screen) and one clock (`rev`, the order of the writes).
+Lines never change; a step changes until it ends, and each change gives it a newer `rev`.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ CHUNK = 2000
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Entries by `seq`; together with what came before they are the whole log up to `rev`. `more`: read on from there."""
+    """Entries by `seq`; with what came before they are the whole log up to `rev`. `more`: read on from there."""
 
     entries: list[Entry]
     rev: int
@@ -44,12 +44,14 @@ def news(task: Task, after: int, *, batch: int = BATCH) -> News:
     """
     lines = list(_lines(task).filter(rev__gt=after, rev__lte=task.rev).order_by("rev", "seq")[: batch + 1])
     steps = list(_steps(task).filter(rev__gt=after, rev__lte=task.rev).order_by("rev", "seq")[: batch + 1])
-    revs = sorted(row.rev for row in (*lines, *steps))
+    rows: list[Entry] = [*lines, *steps]
+    revs = sorted(row.rev for row in rows)
     full = len(revs) > batch
     cut = revs[batch - 1] if full else task.rev
-    entries: dict[int, Entry] = {row.seq: row for row in (*lines, *steps) if row.rev <= cut}
+    entries: dict[int, Entry] = {row.seq: row for row in rows if row.rev <= cut}
     if full:  # a batch never ends in the middle of one write
-        entries |= {row.seq: row for rows in (_lines(task), _steps(task)) for row in rows.filter(rev=cut)}
+        entries |= {line.seq: line for line in _lines(task).filter(rev=cut)}
+        entries |= {step.seq: step for step in _steps(task).filter(rev=cut)}
     if entries:
         earlier = _steps(task).filter(rev__gt=cut, seq__lt=max(entries))
         entries |= {step.seq: step for step in earlier}
@@ -77,6 +79,11 @@ def entire(task: Task) -> Iterator[list[Entry]]:
         ]
         yield sorted(rows, key=attrgetter("seq"))
         last = upto
+
+
+def depth_of(line: TaskLine) -> int:
+    """How deep a line stands: one below its step."""
+    return line.step.depth + 1 if line.step else 0
 
 
 def _lines(task: Task) -> QuerySet[TaskLine]:

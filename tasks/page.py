@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model, prefetch_related_objects
 
 from panel.accounts.models import User
@@ -11,6 +12,7 @@ from tasks import registry
 from tasks.models import Task
 from tasks.services.retrying import RETRYABLE
 
+Visitor = User | AnonymousUser
 # A traceback shows how Mooring works inside: for those who may read the audit trail.
 TRACEBACK_PERMISSION = "audit.view"
 EARLIER = 3
@@ -25,7 +27,7 @@ class Rights:
     traceback: bool = False
 
 
-def rights_of(user: User, task: Task) -> Rights:
+def rights_of(user: Visitor, task: Task) -> Rights:
     """Cancel an open task, try an ended one again, see a traceback. The services ask again when it is done."""
     return Rights(
         cancel=task.is_open and can(user, "task.cancel", task),
@@ -34,7 +36,7 @@ def rights_of(user: User, task: Task) -> Rights:
     )
 
 
-def _may_retry(user: User, task: Task) -> bool:
+def _may_retry(user: Visitor, task: Task) -> bool:
     try:
         job = registry.get_job(task.kind)
     except LookupError:  # a kind that this version no longer has
@@ -48,7 +50,7 @@ def keep_bindings(user: Any) -> None:
         prefetch_related_objects([user], "role_bindings")
 
 
-def regions(user: User, task: Task) -> dict[str, Any]:
+def regions(user: Visitor, task: Task) -> dict[str, Any]:
     """The context of the regions that change while a task runs. The task comes with `parent` and `targets`."""
     children = list(task.children.order_by("pk")) if task.waits_for_children or task.is_final else []
     return {

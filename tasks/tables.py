@@ -8,13 +8,13 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from panel.ui.chips import filter_chip
+from panel.ui.format import count
 from panel.ui.tables import Chip, Column, Empty, Table
 from panel.ui.zones import day_bounds, today, zone_of
 from tasks.choices import OPEN_STATES
 from tasks.filters import UNSUCCESSFUL
 from tasks.models import Task
 from tasks.page import rights_of
-
 
 KNOWN_HEADER = "Mooring-Known"
 
@@ -77,7 +77,7 @@ class TaskTable(Table):
 
     def decorate(self, rows: list[Task]) -> list[Task]:
         for row in rows:
-            row.rights = rights_of(self.request.user, row)
+            row.__dict__["rights"] = rights_of(self.request.user, row)
         return rows
 
 
@@ -109,6 +109,8 @@ def chips(request: HttpRequest) -> list[Chip]:
 def empty_of(table: TaskTable) -> Empty:
     """Why the list is empty, and what ends it."""
     if table.filtered:
+        total = table.unfiltered_total
+        hidden = f"{count(total, 'task')} {'is' if total == 1 else 'are'}"
         action = ("Clear filter", table.clear_url)
-        return Empty("No task matches the filter", f"{table.unfiltered_total:,} tasks are hidden by it.", "filter-off", action)
+        return Empty("No task matches the filter", f"{hidden} hidden by it.", "filter-off", action)
     return Empty("No tasks yet", "What is done to nodes and VEs is listed here, with its log.", "list-details")

@@ -59,4 +59,6 @@ class TasksTopic:
         html = render_to_string("tasks/_dock.html", {"dock": shown}) + render_to_string(
             "tasks/_indicator.html", {"dock": shown}
         )
-        return Update(rev=rev, html=html, data={"running": shown.running, "waiting": shown.waiting, "newest": shown.newest})
+        return Update(
+            rev=rev, html=html, data={"running": shown.running, "waiting": shown.waiting, "newest": shown.newest}
+        )

@@ -111,7 +111,7 @@ def _ve_facts(domain: "libvirt.virDomain", kind: VEKind) -> VEFacts:
         persistent=_or_zero(domain.isPersistent) == 1,
         snapshots=_or_zero(domain.snapshotNum) if kind is VEKind.VM else 0,
         managed_save=stopped and kind is VEKind.VM and _or_zero(domain.hasManagedSaveImage) == 1,
-        disks=tuple(_with_size(domain, disk) for disk in facts.disks) if kind is VEKind.VM else facts.disks,
+        disks=_with_sizes(domain, facts.disks, active=not stopped) if kind is VEKind.VM else facts.disks,
     )
 
 
@@ -123,6 +123,28 @@ def _or_zero(ask: "object") -> int:
         if is_code(error, libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_INVALID):
             return 0
         raise
+
+
+def _with_sizes(domain: "libvirt.virDomain", disks: tuple[DiskFacts, ...], *, active: bool) -> tuple[DiskFacts, ...]:
+    """The disks with their sizes, as far as libvirt tells them without waiting.
+
+    While a VM migrates in, ``blockInfo`` waits for the end of the migration; statistics with NOWAIT do not.
+    """
+    known = _sizes_without_waiting(domain) if active else {}
+    return tuple(
+        dataclasses.replace(disk, size_bytes=known[disk.target]) if disk.target in known else _with_size(domain, disk)
+        for disk in disks
+    )
+
+
+def _sizes_without_waiting(domain: "libvirt.virDomain") -> dict[str, int]:
+    """Device name → bytes, 0 for a disk that cannot be asked about now; {} from an engine without such statistics."""
+    with optional():
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        ((_domain, stats),) = domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_BLOCK, flags)
+        numbers = range(stats.get("block.count", 0))
+        return {stats[f"block.{n}.name"]: int(stats.get(f"block.{n}.capacity", 0)) for n in numbers}
+    return {}
 
 
 def _with_size(domain: "libvirt.virDomain", disk: DiskFacts) -> DiskFacts:

@@ -206,10 +206,11 @@ def _final(last: MigrationProgress, finished: list[MigrationProgress]) -> Migrat
 def _explained(error: DriverError, source: Endpoint, dest: Endpoint) -> DriverError:
     """Say which of the two nodes is meant, where libvirt's text does not."""
     if error.code != CONNECTION_LOST and error.__cause__ is not None and broken_link(error.__cause__):
+        text = error.message.removeprefix(f"{source.name}: ")
         return Unreachable(
-            f"{source.name} cannot reach libvirtd on {dest.name}: {error.message}",
+            f"{source.name} cannot reach libvirtd on {dest.name}: {text}",
             code="peer-unreachable",
-            advice=f"Check the network between the nodes and the certificates of {dest.name}.",
+            advice=f"Check that {dest.name} is up, its certificate, and the network between the two nodes.",
         )
     if error.code == "VIR_ERR_OPERATION_INVALID" and "snapshot" in error.message:
         return Conflict(error.message, code="snapshots", advice="Delete the VE's snapshots first.")

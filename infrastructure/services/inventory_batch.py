@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -12,7 +13,7 @@ from django.utils import timezone
 from infrastructure.choices import NodeState, VEState
 from infrastructure.drivers.facts import NodeFacts, VEFacts
 from infrastructure.models import VE, InventoryRevision, Node, Placement
-from infrastructure.services.inventory_columns import assign, node_columns, reason_of, state_of, ve_columns
+from infrastructure.services.inventory_columns import assign, keep_sizes, node_columns, reason_of, state_of, ve_columns
 from infrastructure.services.inventory_rows import Changes
 from infrastructure.services.placement import Sighting, derive
 from panel import series
@@ -202,10 +203,11 @@ class Batch:
             migrating=ve.migrating_to_id is not None,
             last_node=last.name if last else "",
         )
-        columns: dict[str, object] = {"node_id": verdict.node_id, "state": verdict.state}
+        columns: dict[str, Any] = {"node_id": verdict.node_id, "state": verdict.state}
         columns["state_reason"] = verdict.reason[:250]
         if facts := self._facts.get((uuid, verdict.node_id or 0)):
             columns |= ve_columns(facts)
+            columns["disks"] = keep_sizes(columns["disks"], ve.disks)
         elif verdict.node_id is not None and verdict.node_id != ve.node_id:
             self.wanted.add((verdict.node_id, uuid))
         if verdict.state in _AT_REST:

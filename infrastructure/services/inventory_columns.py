@@ -1,6 +1,6 @@
 """Driver facts as columns of the inventory's rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -83,6 +83,14 @@ def ve_columns(found: VEFacts) -> dict[str, Any]:
     if found.addresses:
         columns["addresses"] = list(found.addresses)
     return columns
+
+
+def keep_sizes(disks: list[dict[str, Any]], known: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The disks, with the known size where the engine could not tell it this time."""
+    sizes = {(disk["target"], disk["source"]): disk["size_bytes"] for disk in known}
+    return [
+        disk | {"size_bytes": disk["size_bytes"] or sizes.get((disk["target"], disk["source"]), 0)} for disk in disks
+    ]
 
 
 def assign(row: Model, columns: Mapping[str, Any]) -> set[str]:

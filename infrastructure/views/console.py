@@ -1,9 +1,9 @@
 """The console page of a VM, and the ticket it asks for."""
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from infrastructure.choices import VEState
 from infrastructure.models import VE, InventoryRevision
@@ -17,12 +17,13 @@ AT_REST = (VEState.STOPPED, VEState.CRASHED)
 
 
 @requires(service.PERMISSION)
-@require_safe
 def console(request: HttpRequest, pk: int) -> HttpResponse:
     """GET /infrastructure/ves/7/console/; ?window=1 is the same without the frame, for a window of its own."""
     revision = InventoryRevision.current()  # before the VE is read: what changes meanwhile is asked for again
     ve = get_object_or_404(VE.objects.select_related("node", "migrating_to"), pk=pk)
     authorize(user=request.user, permission=service.PERMISSION, action="ve.console.page", obj=ve, request=request)
+    if request.method not in ("GET", "HEAD"):  # after the right: a refusal must not depend on the method
+        return HttpResponseNotAllowed(["GET", "HEAD"])
     alone = "window" in request.GET
     context = head_context(request, ve, "console") | {
         "at_rest": ve.state in AT_REST,

@@ -27,10 +27,11 @@ GLYPHS = {"passed": "ok", "warning": "warn", "failed": "crit", "unknown": "unrea
 
 @dataclass(frozen=True, slots=True)
 class ShownCheck:
-    """A check as the dialog lists it."""
+    """A check as the dialog lists it; `fix` is empty where it would repeat the one above."""
 
     check: Check
     glyph: str
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,11 @@ def ve_migrate_checks(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _summed(target: Node, checks: list[Check]) -> Checks:
-    entries = [ShownCheck(check, GLYPHS[check.state]) for check in checks]
+    entries, said = [], ""
+    for check in checks:
+        fix = check.fix if check.state != "passed" and check.fix != said else ""
+        entries.append(ShownCheck(check, GLYPHS[check.state], fix))
+        said = check.fix or said
     passed = sum(check.state in ("passed", "warning") for check in checks)
     return Checks(target, entries, passed, len(preflight.blocking(checks)))
 

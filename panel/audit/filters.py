@@ -28,9 +28,7 @@ class AuditFilter(filters.FilterSet):
         empty_label="Any",
         widget=forms.Select({"class": "form-select ctl-s", "aria-label": "Filter by result"}),
     )
-    target = filters.CharFilter(
-        field_name="target_name", lookup_expr="icontains", widget=_field("Filter by object")
-    )
+    target = filters.CharFilter(field_name="target_name", lookup_expr="icontains", widget=_field("Filter by object"))
     text = filters.CharFilter(method="by_text", widget=_field("Filter by detail"))
     since = filters.DateFilter(method="by_since", widget=_day("From day"))
     until = filters.DateFilter(method="by_until", widget=_day("To day"))

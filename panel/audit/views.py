@@ -9,6 +9,7 @@ from panel.accounts.permissions import requires
 from panel.audit.filters import AuditFilter
 from panel.audit.models import AuditRecord, Result
 from panel.ui.chips import filter_chip
+from panel.ui.format import count
 from panel.ui.tables import Chip, Column, Empty, Table
 
 
@@ -41,7 +42,8 @@ def audit_list(request: HttpRequest) -> HttpResponse:
     table = AuditTable(request, search.qs, search.form)
     shortcuts = _chips(request)
     if table.filtered:
-        text = f"{shortcuts[0].count:,} records are hidden by it."
+        total = shortcuts[0].count or 0
+        text = f"{count(total, 'record')} {'is' if total == 1 else 'are'} hidden by it."
         empty = Empty("No record matches the filter", text, "filter-off", ("Clear filter", table.clear_url))
     else:
         empty = Empty("No records yet", "Every change and every refused attempt is recorded here.", "clipboard-list")

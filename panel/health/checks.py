@@ -83,7 +83,12 @@ def report() -> Report:
         log.error("the database does not answer", error=str(error))
         beats = None
         database = Part(
-            "database", "Database", "crit", "Does not answer", cause=str(error), advice="See bin/logs web for the cause."
+            "database",
+            "Database",
+            "crit",
+            "Does not answer",
+            cause=str(error),
+            advice="See bin/logs web for the cause.",
         )
     now = timezone.now()
     watched = [name for name, process in PROCESSES.items() if process.expected or (beats and name in beats)]
@@ -121,16 +126,19 @@ def process(name: str, beats: Mapping[str, datetime] | None, now: datetime) -> P
         return Part(name, watched.title, "unknown", "Not known", cause="The database cannot be read.")
     if name not in beats:
         advice = f"bin/logs {watched.program} shows why; bin/up starts it."
-        return Part(name, watched.title, "crit", "Never seen", cause=f"It has not started yet. {watched.effect}", advice=advice)
+        return Part(
+            name, watched.title, "crit", "Never seen", cause=f"It has not started yet. {watched.effect}", advice=advice
+        )
     age = max(0.0, (now - beats[name]).total_seconds())
     if age <= OK_UNTIL:
         return Part(name, watched.title, "ok", "Running", age)
+    cause = f"No sign of life for {age:.0f} s: it hangs, was stopped, or cannot write to the database."
     return Part(
         name,
         watched.title,
         "warn" if age <= WARN_UNTIL else "crit",
         "Silent",
         age,
-        cause=f"No sign of life for {age:.0f} s: it hangs, was stopped, or cannot write to the database. {watched.effect}",
+        cause=f"{cause} {watched.effect}",
         advice=f"bin/logs {watched.program} shows why; it is restarted by itself when it ended.",
     )

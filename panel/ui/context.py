@@ -20,6 +20,8 @@ HTMX_CONFIG = json.dumps(
         "historyCacheSize": 0,
         "refreshOnHistoryMiss": True,
         "timeout": 30000,
+        # Copying "style" from an old element to a new one, as htmx does by default, sets an inline style.
+        "attributesToSettle": ["class", "width", "height"],
         "responseHandling": [
             {"code": "204", "swap": False},
             {"code": "[23]..", "swap": True},

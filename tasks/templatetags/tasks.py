@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from panel.ui import format as fmt
 from tasks import figures
 from tasks.choices import APPEARANCE
+from tasks.logbook import Entry, depth_of
 from tasks.models import Task, TaskStep
 
 register = template.Library()
@@ -81,10 +82,6 @@ def is_step(entry: Any) -> bool:
 
 
 @register.filter
-def indent(entry: Any) -> int:
+def indent(entry: Entry) -> int:
     """How deep an entry stands, at most as deep as there are classes for."""
-    if isinstance(entry, TaskStep):
-        depth = entry.depth
-    else:
-        depth = entry.step.depth + 1 if entry.step else 0
-    return min(int(depth), 5)
+    return min(entry.depth if isinstance(entry, TaskStep) else depth_of(entry), 5)

@@ -7,9 +7,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from infrastructure.models import VE, Node
+from infrastructure.models import VE, ConsoleTicket, Node
 from panel.accounts.models import User
-from panel.audit.models import AuditRecord
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +33,7 @@ def test_it_carries_the_toolbar_and_no_ticket(operator: User, ve: VE, client_of:
     assert "Connecting to vmtest" in html
     assert reverse("infrastructure:console_ticket", args=[ve.pk]) in html
     assert "Start vmtest" not in html
-    assert not AuditRecord.objects.exists()
+    assert not ConsoleTicket.objects.exists()
 
 
 def test_a_stopped_ve_can_be_started_from_it(operator: User, ve: VE, client_of: Any) -> None:

@@ -1,7 +1,9 @@
 """SSH against a server in the same process: identity, authentication, argv, deadlines, files, sockets."""
 
 import asyncio
+import os
 import shlex
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -48,7 +50,11 @@ async def server(tmp_path: Path, keys: dict[str, asyncssh.SSHKey]) -> AsyncItera
 
     async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
         local = await asyncio.create_subprocess_shell(
-            process.command or "", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            process.command or "",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         started.append(local)
         stdout, stderr = await local.communicate(await process.stdin.read())
@@ -76,7 +82,7 @@ async def server(tmp_path: Path, keys: dict[str, asyncssh.SSHKey]) -> AsyncItera
     yield Server(endpoint, keys["other"].export_public_key().decode(), acceptor, tmp_path)
     for local in started:
         if local.returncode is None:
-            local.kill()
+            os.killpg(local.pid, signal.SIGKILL)
             await local.wait()
     acceptor.close()
     await acceptor.wait_closed()

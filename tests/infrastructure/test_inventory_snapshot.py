@@ -1,5 +1,6 @@
 """A node and its VEs as it listed them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -56,6 +57,14 @@ def test_only_what_changed_carries_the_new_revision(primary: Node) -> None:
     assert dict(VE.objects.values_list("name", "rev")) == {"vmtest": 1, "vm2": 2}
     primary.refresh_from_db()
     assert primary.rev == 1
+
+
+def test_a_size_that_is_not_told_now_is_kept(primary: Node) -> None:
+    disk = DiskFacts("vda", "/srv/vmtest.img", "file", "raw", size_bytes=1 << 30)
+    read(primary, ve_facts("vmtest", disks=(disk,)))
+    assert read(primary, ve_facts("vmtest", disks=(replace(disk, size_bytes=0),))).rev is None
+    read(primary, ve_facts("vmtest", disks=(replace(disk, size_bytes=0, source="/srv/other.img"),)))
+    assert VE.objects.get().disks[0]["size_bytes"] == 0
 
 
 def test_networks_follow_the_node(primary: Node) -> None:

@@ -48,9 +48,9 @@ def test_the_key_is_never_replaced(keys: Path) -> None:
 
 
 def test_without_a_key_the_next_step_is_told() -> None:
-    with pytest.raises(TrustError, match="manage.py prepare"):
+    with pytest.raises(TrustError, match=r"manage\.py prepare"):
         encryption.encrypt("x")
-    with pytest.raises(TrustError, match="manage.py prepare"):
+    with pytest.raises(TrustError, match=r"manage\.py prepare"):
         ssh_key.public_line()
 
 

@@ -78,7 +78,9 @@ def read(browser: Browser, task_id: int, batch: int) -> bool:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    turns=st.lists(st.tuples(st.lists(WRITES, max_size=6), st.integers(1, 5), st.lists(WRITES, max_size=3)), max_size=14)
+    turns=st.lists(
+        st.tuples(st.lists(WRITES, max_size=6), st.integers(1, 5), st.lists(WRITES, max_size=3)), max_size=14
+    )
 )
 def test_every_entry_arrives_once_and_in_order_whatever_happens_between_reads(
     turns: list[Any], monkeypatch: pytest.MonkeyPatch

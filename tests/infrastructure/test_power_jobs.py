@@ -1,0 +1,176 @@
+"""Power operations: each asks the engine first, verifies the end, and says what to do when it did not happen."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from infrastructure.drivers.base import Conflict, Outcome, Unreachable
+from infrastructure.drivers.facts import VEState
+from infrastructure.jobs import power as jobs
+from infrastructure.models import VE
+from infrastructure.services import power
+from infrastructure.services.errors import InvalidInput, NotPossible
+from panel.accounts.models import User
+from panel.audit.models import AuditRecord
+from tasks.errors import TaskConflict
+from tasks.models import Task
+from tasks.services import cancel
+from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, lines_of, run, status, steps_of
+
+OPERATIONS: list[tuple[Callable[..., Task], VEState, VEState, str]] = [
+    (power.start, VEState.STOPPED, VEState.RUNNING, "start"),
+    (power.stop, VEState.RUNNING, VEState.STOPPED, "shutdown"),
+    (power.force_off, VEState.RUNNING, VEState.STOPPED, "destroy"),
+    (power.pause, VEState.RUNNING, VEState.PAUSED, "suspend"),
+    (power.resume, VEState.PAUSED, VEState.RUNNING, "resume"),
+    (power.restart, VEState.RUNNING, VEState.RUNNING, "reboot"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(jobs, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(jobs, "RESTART_SECONDS", 0.05)
+    monkeypatch.setattr(jobs, "SETTLE_SECONDS", 0.05)
+
+
+def deaf(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """The guest takes the request and does nothing."""
+
+    def ignore(uuid: str, *_: Any) -> Outcome:
+        cluster.primary.calls.append(method)
+        return Outcome.REQUESTED
+
+    monkeypatch.setattr(cluster.primary, method, ignore)
+
+
+@pytest.mark.parametrize(("service", "before", "after", "command"), OPERATIONS)
+def test_it_does_it_records_it_and_shows_the_command(
+    cluster: Cluster,
+    operator: User,
+    service: Callable[..., Task],
+    before: VEState,
+    after: VEState,
+    command: str,
+) -> None:
+    cluster.show(cluster.primary, state=before)
+    task = run(service(user=operator, ve=cluster.vmtest))
+    assert (task.state, task.reason) == ("completed", "")
+    assert status(cluster.primary).state is after
+    assert cluster.vmtest.state == after.value
+    assert commands_of(task) == [f"virsh -c qemu+tls://primary.lab/system {command} vmtest"]
+
+
+@pytest.mark.parametrize(("service", "before", "after", "command"), OPERATIONS[:5])
+def test_what_is_so_already_is_said_and_completes(
+    cluster: Cluster, service: Callable[..., Task], before: VEState, after: VEState, command: str
+) -> None:
+    cluster.show(cluster.primary, state=after)
+    task = run(service(user=None, ve=cluster.vmtest))
+    assert task.state == "completed"
+    assert any(line.startswith("already done") for line in lines_of(task))
+
+
+def test_a_guest_that_does_not_shut_down_fails_with_the_next_step(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf(cluster, monkeypatch, "shutdown")
+    task = run(power.stop(user=None, ve=cluster.vmtest))
+    assert task.state == "failed"
+    assert "still runs" in task.reason and "Force off" in task.advice
+    assert status(cluster.primary).state is VEState.RUNNING
+
+
+def test_it_is_forced_off_only_with_consent_and_the_task_warns(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf(cluster, monkeypatch, "shutdown")
+    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.3)
+    task = run(power.stop(user=None, ve=cluster.vmtest, force_after=1))
+    assert task.state == "warning"
+    assert "was forced off" in task.reason
+    assert status(cluster.primary).state is VEState.STOPPED
+    assert [title for title, _ in steps_of(task)][1] == "Forcing vmtest off"
+
+
+def test_waiting_for_a_guest_can_be_cancelled(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    deaf(cluster, monkeypatch, "shutdown")
+    monkeypatch.setattr(jobs, "STOP_SECONDS", 30)
+    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.3)
+    task = power.stop(user=None, ve=cluster.vmtest)
+    cluster.primary.fail(
+        "state", lambda: None if Task.objects.get().cancel_requested_at else cancel(Task.objects.get())
+    )
+    task = run(task)
+    assert (task.state, status(cluster.primary).state) == ("cancelled", VEState.RUNNING)
+
+
+def test_a_guest_that_ignores_a_restart_fails_with_the_next_step(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf(cluster, monkeypatch, "reboot")
+    task = run(power.restart(user=None, ve=cluster.vmtest))
+    assert task.state == "failed"
+    assert "did not restart" in task.reason and task.advice
+    assert cluster.primary.subscriptions == []
+
+
+def test_a_refusal_of_the_engine_is_the_reason_of_the_task(cluster: Cluster) -> None:
+    cluster.primary.fail("suspend", Conflict("vmtest is not running", advice="Start it first."))
+    task = run(power.pause(user=None, ve=cluster.vmtest))
+    assert (task.state, task.reason, task.advice) == ("failed", "vmtest is not running.", "Start it first.")
+
+
+def test_a_dead_node_fails_the_task_with_its_cause(cluster: Cluster) -> None:
+    cluster.primary.fail("start", Unreachable("primary cannot be reached", advice="Check its power."))
+    task = run(power.start(user=None, ve=cluster.vmtest))
+    assert (task.state, task.reason, task.advice) == ("failed", "primary cannot be reached.", "Check its power.")
+
+
+def test_a_lost_worker_is_followed_by_asking_the_engine(cluster: Cluster) -> None:
+    cluster.show(cluster.primary, state=VEState.STOPPED)
+    task = power.start(user=None, ve=cluster.vmtest)
+    cluster.show(cluster.primary, state=VEState.RUNNING)
+    Task.objects.update(recovering=True, attempt=1)
+    assert run(task).state == "completed"
+
+
+def test_a_restart_is_not_repeated_after_its_worker_was_lost(cluster: Cluster) -> None:
+    task = power.restart(user=None, ve=cluster.vmtest)
+    Task.objects.update(recovering=True, attempt=1)
+    task = run(task)
+    assert task.state == "failed" and "is not known" in task.reason
+    assert "reboot" not in cluster.primary.calls
+
+
+def test_a_viewer_may_not_and_the_attempt_is_audited(cluster: Cluster, viewer: User) -> None:
+    with pytest.raises(PermissionDenied):
+        power.stop(user=viewer, ve=cluster.vmtest)
+    assert AuditRecord.objects.filter(action="ve.stop", result="refused", target_name="vmtest").exists()
+    assert not Task.objects.exists()
+
+
+def test_a_second_identical_request_finds_the_first(cluster: Cluster, operator: User) -> None:
+    first = power.stop(user=operator, ve=cluster.vmtest)
+    assert power.stop(user=operator, ve=cluster.vmtest).pk == first.pk
+
+
+def test_a_conflicting_request_names_the_task_that_runs(cluster: Cluster, operator: User) -> None:
+    first = power.stop(user=operator, ve=cluster.vmtest)
+    with pytest.raises(TaskConflict, match=rf"vmtest is being stopped \(task {first.pk}\)"):
+        power.pause(user=operator, ve=cluster.vmtest)
+
+
+def test_a_ve_that_no_node_has_is_refused(cluster: Cluster) -> None:
+    VE.objects.filter(uuid=VMTEST).update(node=None)
+    with pytest.raises(NotPossible, match="No node has vmtest"):
+        power.start(user=None, ve=cluster.vmtest)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 3601])
+def test_the_wait_before_forcing_has_limits(cluster: Cluster, seconds: int) -> None:
+    with pytest.raises(InvalidInput):
+        power.stop(user=None, ve=cluster.vmtest, force_after=seconds)
