@@ -36,9 +36,7 @@ def with_ve_counts(nodes: QuerySet[Node]) -> QuerySet[Node]:
     mine = VE.objects.filter(node=OuterRef("pk")).order_by().values("node")
     return nodes.annotate(
         ve_count=Coalesce(Subquery(mine.annotate(n=Count("pk")).values("n")), 0),
-        running_count=Coalesce(
-            Subquery(mine.filter(state__in=RUNNING_STATES).annotate(n=Count("pk")).values("n")), 0
-        ),
+        running_count=Coalesce(Subquery(mine.filter(state__in=RUNNING_STATES).annotate(n=Count("pk")).values("n")), 0),
     )
 
 

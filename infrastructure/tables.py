@@ -1,7 +1,8 @@
 """The lists of nodes and VEs: their columns, and what each row shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 
@@ -88,7 +89,7 @@ def node_row(node: Any, now: Any) -> NodeRow:
 class VETable(Table):
     """Virtual Environments of all nodes."""
 
-    columns = (
+    columns: ClassVar[Sequence[Column]] = (
         Column("status", "Status", ("state",), filter="status"),
         Column("name", "Name", ("name",), filter="q"),
         Column("kind", "Type", ("kind",), filter="kind", minor=True),

@@ -22,7 +22,10 @@ NOWHERE = 0  # the branch of VEs that no node has
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. `key` is "root", "node:3", "ve:7" or "more:3"; `before`, `match`, `after` are the name cut at the filter."""
+    """One row. `key` is "root", "node:3", "ve:7" or "more:3".
+
+    `before`, `match` and `after` are the name, cut at what the filter matched.
+    """
 
     key: str
     url: str
@@ -178,6 +181,7 @@ def _first_ves(ves: QuerySet[VE], query: str, nodes: list[Node]) -> list[VE]:
 def _node_row(node: Node, count: int, is_open: bool, position: int, siblings: int, want: _Request) -> Row:
     status = node_status(node, want.now)
     key = f"node:{node.pk}"
+    before, match, after = _cut(node.name, want.query)
     return Row(
         key=key,
         url=reverse("infrastructure:node", args=[node.pk]),
@@ -191,7 +195,9 @@ def _node_row(node: Node, count: int, is_open: bool, position: int, siblings: in
         count=count,
         expanded=is_open,
         selected=want.selected == key,
-        **_cut(node.name, want.query),
+        before=before,
+        match=match,
+        after=after,
     )
 
 
@@ -201,6 +207,7 @@ def _ve_rows(node: Node | None, ves: list[VE], count: int, want: _Request) -> li
     for position, ve in enumerate(ves, 1):
         status = ve_status(ve, node, want.now)
         key = f"ve:{ve.pk}"
+        before, match, after = _cut(ve.name, want.query)
         rows.append(
             Row(
                 key=key,
@@ -213,7 +220,9 @@ def _ve_rows(node: Node | None, ves: list[VE], count: int, want: _Request) -> li
                 icon=KIND_ICON[ve.kind],
                 status=status,
                 selected=want.selected == key,
-                **_cut(ve.name, want.query),
+                before=before,
+                match=match,
+                after=after,
             )
         )
     if ves and node is not None and not want.query and count > len(ves):
@@ -252,10 +261,9 @@ def _nowhere(want: _Request, count: int, position: int) -> Branch:
     return Branch(NOWHERE, [row, *_ve_rows(None, ves, count, want)])
 
 
-def _cut(name: str, query: str) -> dict[str, str]:
+def _cut(name: str, query: str) -> tuple[str, str, str]:
     """The name in three parts, the middle one being what the filter matched."""
     at = name.lower().find(query.lower()) if query else -1
     if at < 0:
-        return {"before": name}
-    return {"before": name[:at], "match": name[at : at + len(query)], "after": name[at + len(query) :]}
-
+        return name, "", ""
+    return name[:at], name[at : at + len(query)], name[at + len(query) :]

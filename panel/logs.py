@@ -34,6 +34,8 @@ def configure(*, debug: bool) -> None:
             "root": {"handlers": ["stdout"], "level": "INFO"},
             "loggers": {
                 "asyncssh": {"level": "WARNING"},
+                # Without Redis it logs a traceback every second; System health says that Redis is away.
+                "channels_redis.pubsub": {"level": "CRITICAL"},
                 "uvicorn.access": {"level": "WARNING"},
                 "django.db": {"level": "WARNING"},
                 "mooring": {"level": "DEBUG" if debug else "INFO"},

@@ -8,7 +8,7 @@ from django.db.models import Q
 from tasks.choices import OPEN_STATES, State
 from tasks.models import Task
 
-OPEN_SHOWN = 5
+OPEN_SHOWN = 2
 RECENT_SHOWN = 10
 
 

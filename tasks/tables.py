@@ -38,7 +38,7 @@ class TaskTable(Table):
     columns = (
         Column("status", "Status", ("state",), filter="status"),
         Column("operation", "Operation", ("title",), filter="text"),
-        Column("object", "Object", ("object_name",)),
+        Column("object", "Object", ("object_name",), minor=True),
         Column("node", "Node", ("place",), filter="node", minor=True),
         Column("initiator", "Initiator", ("initiator_name",), filter="initiator", minor=True),
         Column("started", "Started", ("created_at",), descending=True),

@@ -1,15 +1,15 @@
 """The pages of tasks: the Task Log, one task with its log, its downloads, and the requests to cancel and retry."""
 
-import json
 from collections.abc import Callable
 
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from panel.accounts.permissions import can, requires
+from panel.ui.htmx import accepted, refused, render_page
 from tasks import export, services
 from tasks.errors import NotPossible, TaskConflict
 from tasks.filters import TaskFilter
@@ -30,8 +30,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
     shortcuts = chips(request)
     table = TaskTable(request, search.qs, search.form, total=shortcuts[0].count or 0)
     context = {"table": table, "chips": shortcuts, "empty": empty_of(table)}
-    template = "tasks/list.html#table" if request.htmx else "tasks/list.html"  # type: ignore[attr-defined]
-    return render(request, template, context)
+    return render_page(request, "tasks/list.html", context, fallback="task-table")
 
 
 @require_GET
@@ -94,20 +93,14 @@ def _visible(request: HttpRequest, task_id: int) -> Task:
 
 
 def _steer(request: HttpRequest, task_id: int, service: Callable[..., Task]) -> HttpResponse:
-    """Call the service; a refusal is answered 409 with its words."""
+    """Call the service; a refusal is answered 409 with its words and, in a conflict, a link to the other task."""
     task = _visible(request, task_id)
+    page = reverse("tasks:detail", args=[task.pk])
     try:
         service(task, request=request)
-    except (NotPossible, TaskConflict) as refusal:
-        return _refused(request, task, str(refusal))
-    if request.htmx:  # type: ignore[attr-defined]
-        return HttpResponse(status=204, headers={"HX-Trigger": json.dumps({"mooring:task-changed": {"id": task.pk}})})
-    return redirect("tasks:detail", task.pk)
-
-
-def _refused(request: HttpRequest, task: Task, words: str) -> HttpResponse:
-    if request.htmx:  # type: ignore[attr-defined]
-        note = {"mooring:note": {"tone": "warn", "text": words}}
-        return HttpResponse(status=409, headers={"HX-Trigger": json.dumps(note), "HX-Reswap": "none"})
-    messages.warning(request, words)
-    return redirect("tasks:detail", task.pk)
+    except NotPossible as refusal:
+        return refused(request, str(refusal), "", page)
+    except TaskConflict as conflict:
+        link = (reverse("tasks:detail", args=[conflict.task.pk]), "Show its log")
+        return refused(request, str(conflict), "Wait for its end, then retry.", page, link=link)
+    return accepted(request, "mooring:task-changed", {"id": task.pk}, page)

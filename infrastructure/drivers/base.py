@@ -260,9 +260,9 @@ class EventSource(Protocol):
     ) -> Subscription:
         """Deliver the events of all VEs until closed.
 
-        Both callbacks run in the libvirt event thread: they must return at once and must not call a driver.
-        ``on_close(reason)`` is called once when a connection is lost (reason: error, eof, keepalive, client); the
-        subscription is dead then, make a new one.
+        Both callbacks run in libvirt's event thread, or in the thread that drops the connection: they must return at
+        once and must not call a driver.  ``on_close(reason)`` is called once when a connection has ended ("error" and
+        "eof": the node; "client": this process gave it up); the subscription is dead then, make a new one.
         """
 
 

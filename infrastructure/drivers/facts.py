@@ -171,7 +171,7 @@ class VESample:
     reason: str = ""
     cpu_ns: int | None = None
     memory_bytes: int | None = None  # what the VE may use now (balloon or limit)
-    memory_used: int | None = None  # what it uses: RSS of QEMU, or the CT's cgroup without page cache
+    memory_used: int | None = None  # bytes: the guest's word, else QEMU's; a CT's cgroup's without page cache
     disk_read_bytes: int | None = None
     disk_write_bytes: int | None = None
     disk_read_requests: int | None = None

@@ -1,6 +1,6 @@
 """A handle of our own on the TCP connection that libvirt has opened.
 
-libvirt's keepalive is not used: libvirt before 10.1 (Debian 12 has 9.0) corrupts its memory when a second thread, that
+libvirt's keepalive is not used: libvirt 9.0 (Debian 12's) corrupts its memory when a second thread, that
 of the keepalive timer included, wakes a call that waits ("rpc: ensure temporary GSource is removed from client event
 loop").  The kernel's keepalive finds a dead node instead, and cutting the connection ends a call that waits for a stuck
 daemon, in the thread that waits.

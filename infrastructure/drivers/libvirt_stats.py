@@ -152,7 +152,7 @@ def _virtual_machines(connection: "libvirt.virConnect") -> list[VESample]:
 def _vm_sample(domain: "libvirt.virDomain", stats: dict[str, int]) -> VESample:
     state, reason = state_of(stats.get("state.state", -1), stats.get("state.reason", 0))
     get: Callable[[str], int | None] = stats.get
-    current, rss = get("balloon.current"), get("balloon.rss")
+    current = get("balloon.current")
     return VESample(
         uuid=domain.UUIDString(),
         name=domain.name(),
@@ -161,7 +161,7 @@ def _vm_sample(domain: "libvirt.virDomain", stats: dict[str, int]) -> VESample:
         reason=reason,
         cpu_ns=get("cpu.time"),
         memory_bytes=current << 10 if current is not None else None,
-        memory_used=rss << 10 if rss is not None else None,
+        memory_used=_memory_used(stats),
         disk_read_bytes=_total(stats, "block", "rd.bytes"),
         disk_write_bytes=_total(stats, "block", "wr.bytes"),
         disk_read_requests=_total(stats, "block", "rd.reqs"),
@@ -169,6 +169,18 @@ def _vm_sample(domain: "libvirt.virDomain", stats: dict[str, int]) -> VESample:
         net_rx_bytes=_total(stats, "net", "rx.bytes"),
         net_tx_bytes=_total(stats, "net", "tx.bytes"),
     )
+
+
+def _memory_used(stats: dict[str, int]) -> int | None:
+    """Bytes that the guest itself says it uses; without its word QEMU's, which holds QEMU's own memory as well and is
+    therefore counted up to what the guest was given."""
+    available, usable = stats.get("balloon.available"), stats.get("balloon.usable")
+    if available is not None and usable is not None:
+        return max(available - usable, 0) << 10
+    rss, current = stats.get("balloon.rss"), stats.get("balloon.current")
+    if rss is None:
+        return None
+    return (min(rss, current) if current is not None else rss) << 10
 
 
 def _total(stats: dict[str, int], group: str, figure: str) -> int | None:

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from ipaddress import ip_address
 
 import structlog
 from django.utils import timezone
@@ -108,7 +109,7 @@ class Finder:
 
     def _ask_one(self, driver: HostDriver, uuid: str) -> None:
         try:
-            found = driver.addresses(uuid)
+            found = tuple(address for address in driver.addresses(uuid) if is_useful(address))
         except Unreachable:
             raise
         except DriverError:
@@ -133,6 +134,15 @@ class Finder:
             log.info("the node does not tell when it was started", node=self._node_id, error=str(error))
             return
         self._tell(Booted(self._node_id, timezone.now() - timedelta(seconds=age)))
+
+
+def is_useful(address: str) -> bool:
+    """Whether the address reaches the guest from elsewhere; link-local ones are of no use to anybody who reads them."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return not (parsed.is_link_local or parsed.is_loopback or parsed.is_unspecified)
 
 
 def uptime(text: str) -> float:

@@ -10,7 +10,7 @@ SILENT_SECONDS = 10.0
 
 
 class Contact:
-    """Reports a failure once, until the node was read in full again. Used by the observer and by its supervisor."""
+    """Reports each cause once, until the node was read in full again. Used by the observer and by its supervisor."""
 
     def __init__(self, node_id: int, name: str, tell: Callable[[Message], None], clock: Callable[[], float]) -> None:
         self._node_id = node_id
@@ -39,11 +39,14 @@ class Contact:
             self.reported = ""
 
     def failed(self, reason: str, *, refused: bool) -> None:
-        """A call failed. A refusal is certain; anything else counts once the node was silent for long enough."""
+        """A call failed. A refusal is certain; anything else counts once the node was silent for long enough.
+
+        Once it is reported, a cause that says more replaces the one reported.
+        """
         with self._lock:
             self._reason = reason
             never = self._answered_at is None
-        if refused or never:
+        if refused or never or self.reported:
             self._report(reason, refused=refused)
         else:
             self.check()

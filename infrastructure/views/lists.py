@@ -10,6 +10,7 @@ from infrastructure.models import VE, Node
 from infrastructure.querysets import RUNNING_STATES, current_nodes
 from panel.accounts.permissions import can
 from panel.ui import format as fmt
+from panel.ui.signed_in import user_of
 from panel.ui.tables import Chip, Table
 
 
@@ -31,7 +32,7 @@ def infrastructure_head(request: HttpRequest, tab: str, nodes: int | None = None
     if nodes is None:
         nodes = Node.objects.count()
     words = f"{fmt.count(nodes, 'node')}, {fmt.count(counted['all'], 'VE')}, {counted['running']:,} running"
-    return Head(tab, nodes, counted["all"], words, can(request.user, "node.manage"))
+    return Head(tab, nodes, counted["all"], words, can(user_of(request), "node.manage"))
 
 
 def ve_chips(table: Table, counts: dict[str, Any]) -> list[Chip]:

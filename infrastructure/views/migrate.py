@@ -1,6 +1,7 @@
 """The Migrate dialog: targets from the database at once, the checks of the chosen one as a fragment."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from infrastructure.views.ves import head_context
 from panel.accounts.permissions import require, requires
 from panel.ui import format as fmt
 from panel.ui.htmx import render_page
+from panel.ui.signed_in import user_of
 from tasks.errors import TaskConflict
 
 GLYPHS = {"passed": "ok", "warning": "warn", "failed": "crit", "unknown": "unreachable", "checking": "progress"}
@@ -67,30 +69,26 @@ class Checks:
 def ve_migrate(request: HttpRequest, pk: int) -> HttpResponse:
     """GET: the dialog. POST: start the migration; 422 with the dialog when a value cannot be accepted."""
     ve = get_object_or_404(VE.objects.select_related("node", "migrating_to"), pk=pk)
-    require(request.user, "ve.migrate", ve)
+    require(user_of(request), "ve.migrate", ve)
     targets = preflight.overview(ve)
     names = [(entry.node.pk, entry.node.name) for entry in targets]
-    if request.method != "POST":
-        asked = request.GET.get("target", "")
-        first = next((t for t in targets if str(t.node.pk) == asked), None) or next(
-            (t for t in targets if t.state != "blocked"), None
-        )
-        form = MigrateForm(nodes=names, initial={"target": first.node.pk if first else None})
-        return _dialog(request, ve, targets, form, first)
-    form = MigrateForm(request.POST, nodes=names)
+    if request.method == "POST":
+        return _start(request, ve, targets, MigrateForm(request.POST, nodes=names))
+    first = next((entry for entry in targets if entry.state != "blocked"), None)
+    form = MigrateForm(nodes=names, initial={"target": first.node.pk if first else None})
+    return _dialog(request, ve, targets, form, first)
+
+
+def _start(request: HttpRequest, ve: VE, targets: list[TargetSummary], form: MigrateForm) -> HttpResponse:
     chosen = next((entry for entry in targets if str(entry.node.pk) == request.POST.get("target")), None)
     if form.is_valid() and chosen is not None:
-        values = form.cleaned_data
-        options = MigrationOptions(
-            bandwidth_mib=values["bandwidth_mib"],
-            max_downtime_ms=values["max_downtime_ms"],
-            auto_converge=values["auto_converge"],
-        )
+        values = {name: form.cleaned_data[name] for name in ("bandwidth_mib", "max_downtime_ms", "auto_converge")}
+        options = MigrationOptions(**values)
         try:
-            return task_started(
-                request,
-                migration.start(user=request.user, ve=ve, target=chosen.node, live=True, options=options, request=request),
+            task = migration.start(
+                user=user_of(request), ve=ve, target=chosen.node, live=True, options=options, request=request
             )
+            return task_started(request, task)
         except InvalidInput as error:
             put_error(form, error)
         except (TaskConflict, ServiceError) as refusal:
@@ -104,7 +102,7 @@ def ve_migrate(request: HttpRequest, pk: int) -> HttpResponse:
 def ve_migrate_checks(request: HttpRequest, pk: int) -> HttpResponse:
     """The checks of one target, made now: both nodes are asked, each question for at most 3 s."""
     ve = get_object_or_404(VE.objects.select_related("node"), pk=pk)
-    require(request.user, "ve.migrate", ve)
+    require(user_of(request), "ve.migrate", ve)
     number = request.GET.get("target", "")
     target = get_object_or_404(Node, pk=int(number) if number.isascii() and number.isdigit() else 0)
     context = {"ve": ve, "checks": _summed(target, preflight.run(ve, target, live=True))}
@@ -129,7 +127,7 @@ def _dialog(
     chosen: TargetSummary | None,
     status: int = 200,
 ) -> HttpResponse:
-    states = Counter(entry.state for entry in targets)
+    states: Counter[str] = Counter(entry.state for entry in targets)
     pending = None
     if chosen is not None:
         entries = [ShownCheck(check, GLYPHS[check.state]) for check in preflight.planned()]
@@ -145,7 +143,7 @@ def _dialog(
     return render_page(request, "infrastructure/ve_migrate.html", context, fallback="dialog", status=status)
 
 
-def _count_words(total: int, states: Counter[str]) -> str:
+def _count_words(total: int, states: Mapping[str, int]) -> str:
     parts = [f"{states['ready']} ready"]
     if states["warning"]:
         parts.append(f"{states['warning']} with warnings")

@@ -17,6 +17,7 @@ from infrastructure.views.actions import node_actions
 from infrastructure.views.answers import put_error, refusal_answer, run
 from panel.accounts.permissions import requires
 from panel.ui.htmx import done, render_page
+from panel.ui.signed_in import user_of
 
 
 def _page(node: Node) -> str:
@@ -28,7 +29,7 @@ def _dialog(request: HttpRequest, template: str, node: Node, status: int = 200, 
         "tree_selected": f"node:{node.pk}",
         "node": node,
         "status": node_status(node),
-        "actions": node_actions(request.user, node),
+        "actions": node_actions(user_of(request), node),
         "running": VE.objects.filter(node=node, state__in=RUNNING_STATES).count(),
         "ves": VE.objects.filter(node=node).count(),
         **more,
@@ -45,7 +46,7 @@ def node_maintenance(request: HttpRequest, pk: int) -> HttpResponse:
         return _dialog(request, "infrastructure/node_maintenance.html", node)
     enabled = request.POST.get("enabled") == "1"
     try:
-        nodes.set_maintenance(user=request.user, node=node, enabled=enabled, request=request)
+        nodes.set_maintenance(user=user_of(request), node=node, enabled=enabled, request=request)
     except ServiceError as refusal:
         return refusal_answer(request, refusal, _page(node))
     text = f"{node} is in maintenance." if enabled else f"{node} left maintenance."
@@ -63,7 +64,7 @@ def node_location(request: HttpRequest, pk: int) -> HttpResponse:
     form = LocationForm(request.POST)
     if form.is_valid():
         try:
-            nodes.set_location(user=request.user, node=node, request=request, **form.cleaned_data)
+            nodes.set_location(user=user_of(request), node=node, request=request, **form.cleaned_data)
         except InvalidInput as error:
             put_error(form, error)
         except ServiceError as refusal:
@@ -79,7 +80,7 @@ def node_location(request: HttpRequest, pk: int) -> HttpResponse:
 def node_onboard(request: HttpRequest, pk: int) -> HttpResponse:
     """Set the node up again."""
     node = get_object_or_404(Node, pk=pk)
-    return run(request, lambda: nodes.onboard(user=request.user, node=node, request=request), _page(node))
+    return run(request, lambda: nodes.onboard(user=user_of(request), node=node, request=request), _page(node))
 
 
 @requires("node.manage")
@@ -89,4 +90,4 @@ def node_remove(request: HttpRequest, pk: int) -> HttpResponse:
     node = get_object_or_404(Node, pk=pk)
     if request.method != "POST":
         return _dialog(request, "infrastructure/node_remove.html", node)
-    return run(request, lambda: nodes.remove(user=request.user, node=node, request=request), _page(node))
+    return run(request, lambda: nodes.remove(user=user_of(request), node=node, request=request), _page(node))

@@ -13,6 +13,7 @@ from infrastructure.services.errors import ServiceError
 from infrastructure.views.answers import put_error
 from panel.accounts.permissions import requires
 from panel.ui.htmx import render_page
+from panel.ui.signed_in import user_of
 
 TEMPLATE = "infrastructure/node_add.html"
 
@@ -46,7 +47,7 @@ def _add(request: HttpRequest) -> HttpResponse:
         values = form.cleaned_data
         try:
             _node, task = nodes.add(
-                user=request.user,
+                user=user_of(request),
                 name=values["name"],
                 address=values["address"],
                 ssh_port=values["ssh_port"],

@@ -19,6 +19,7 @@ from infrastructure.views.lists import infrastructure_head, ve_chips
 from infrastructure.views.performance import RANGES, chosen_range, node_figures, recent_tasks
 from panel.accounts.permissions import can, requires
 from panel.ui.htmx import render_page
+from panel.ui.signed_in import user_of
 from panel.ui.tables import Chip, Empty
 
 TABS = ("summary", "ves", "logs")
@@ -70,7 +71,7 @@ def _empty(request: HttpRequest, table: NodeTable, total: int) -> Empty:
         title = f"No node matches “{words}”" if words else "No node matches the filter"
         return Empty(title, f"{hidden} hidden by the filter.", "filter-off", ("Clear filter", table.clear_url))
     text = "A node is a server with libvirt that runs virtual environments. Mooring sets it up over SSH."
-    may_add = can(request.user, "node.manage")
+    may_add = can(user_of(request), "node.manage")
     action = ("Add node", reverse("infrastructure:node_add")) if may_add else ("", "")
     return Empty("No hardware nodes", text, NODE_ICON, action)
 
@@ -89,7 +90,7 @@ def node_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "status": node_status(node, now),
         "current": is_current(node, now),
         "tab": tab,
-        "actions": node_actions(request.user, node),
+        "actions": node_actions(user_of(request), node),
         "refresh_ids": f"node:{node.pk}",
         "region_url": request.get_full_path(),
     }
@@ -149,5 +150,5 @@ def _with_node(ves: list[VE], node: Node) -> list[VE]:
 def node_menu(request: HttpRequest, pk: int) -> HttpResponse:
     """The items of a row's menu, fetched when it is opened."""
     node = get_object_or_404(Node, pk=pk)
-    actions = list(node_actions(request.user, node).values())
+    actions = list(node_actions(user_of(request), node).values())
     return render(request, "components/_menu_items.html", {"actions": actions, "name": node.name})

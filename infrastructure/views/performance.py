@@ -90,7 +90,13 @@ def ve_figures(ve: VE, span: str, *, current: bool) -> list[Figure]:
             "CPU",
             fmt.percent(ve.cpu_percent if current else None),
             f"of {ve.vcpus} vCPU" if ve.vcpus else "",
-            chart([value["cpu"]], f"CPU use over {words}, now {fmt.percent(now['cpu'])}", seconds=seconds, unit="%", maximum=100),
+            chart(
+                [value["cpu"]],
+                f"CPU use over {words}, now {fmt.percent(now['cpu'])}",
+                seconds=seconds,
+                unit="%",
+                maximum=100,
+            ),
         ),
         Figure(
             "RAM",

@@ -10,6 +10,7 @@ from infrastructure.models import VE
 from panel.accounts.permissions import requires
 
 IDS_AT_MOST = 200
+DIGITS = 18  # what a database takes as an id
 
 
 def tree_cookie() -> str:
@@ -46,4 +47,5 @@ def _answer(request: HttpRequest, branches: list[tree.Branch]) -> HttpResponse:
 
 
 def _numbers(text: str, separator: str) -> list[int]:
-    return [int(part) for part in text.split(separator)[:IDS_AT_MOST] if part.isascii() and part.isdigit()]
+    parts = text.split(separator)[:IDS_AT_MOST]
+    return [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= DIGITS]

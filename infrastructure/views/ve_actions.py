@@ -15,13 +15,14 @@ from infrastructure.views.answers import run
 from infrastructure.views.ves import head_context
 from panel.accounts.permissions import requires
 from panel.ui.htmx import render_page
+from panel.ui.signed_in import user_of
 from tasks.models import Task
 
 
 def _act(request: HttpRequest, pk: int, service: Callable[..., Task], **options: Any) -> HttpResponse:
     ve = get_object_or_404(VE.objects.select_related("node"), pk=pk)
     back = reverse("infrastructure:ve", args=[ve.pk])
-    return run(request, lambda: service(user=request.user, ve=ve, request=request, **options), back)
+    return run(request, lambda: service(user=user_of(request), ve=ve, request=request, **options), back)
 
 
 @requires("ve.operate")
@@ -33,7 +34,7 @@ def ve_start(request: HttpRequest, pk: int) -> HttpResponse:
 @requires("ve.operate")
 @require_http_methods(["GET", "HEAD", "POST"])
 def ve_stop(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET: the dialog that asks for consent to force. POST: ask the guest to shut down; force only with `force_after`."""
+    """GET: the dialog that asks for consent to force. POST: ask the guest to shut down, force only by `force_after`."""
     if request.method == "POST" and "force_after" not in request.POST:
         return _act(request, pk, power.stop)
     form = StopForm(request.POST) if request.method == "POST" else StopForm()

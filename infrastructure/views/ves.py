@@ -18,6 +18,7 @@ from infrastructure.views.lists import infrastructure_head, ve_chips
 from infrastructure.views.performance import RANGES, chosen_range, recent_tasks, ve_figures
 from panel.accounts.permissions import requires
 from panel.ui.htmx import render_page
+from panel.ui.signed_in import user_of
 from panel.ui.tables import Empty
 
 TABS = ("summary", "logs")
@@ -87,7 +88,7 @@ def head_context(request: HttpRequest, ve: VE, tab: str) -> dict[str, Any]:
         "icon_name": KIND_ICON[ve.kind],
         "kind_short": KIND_SHORT[ve.kind],
         "tab": tab,
-        "actions": ve_actions(request.user, ve),
+        "actions": ve_actions(user_of(request), ve),
         "holder": holder,
         "migrates": migrates(ve),
         "refresh_ids": f"ve:{ve.pk}{node_id}",
@@ -100,5 +101,5 @@ def head_context(request: HttpRequest, ve: VE, tab: str) -> dict[str, Any]:
 def ve_menu(request: HttpRequest, pk: int) -> HttpResponse:
     """The items of a row's menu, fetched when it is opened."""
     ve = get_object_or_404(VE.objects.select_related("node"), pk=pk)
-    actions = list(ve_actions(request.user, ve).values())
+    actions = list(ve_actions(user_of(request), ve).values())
     return render(request, "components/_menu_items.html", {"actions": actions, "name": ve.name})

@@ -2,7 +2,6 @@
 
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from panel.accounts.permissions import requires
@@ -10,6 +9,7 @@ from panel.audit.filters import AuditFilter
 from panel.audit.models import AuditRecord, Result
 from panel.ui.chips import filter_chip
 from panel.ui.format import count
+from panel.ui.htmx import render_page
 from panel.ui.tables import Chip, Column, Empty, Table
 
 
@@ -47,8 +47,8 @@ def audit_list(request: HttpRequest) -> HttpResponse:
         empty = Empty("No record matches the filter", text, "filter-off", ("Clear filter", table.clear_url))
     else:
         empty = Empty("No records yet", "Every change and every refused attempt is recorded here.", "clipboard-list")
-    template = "panel/audit.html#table" if request.htmx else "panel/audit.html"  # type: ignore[attr-defined]
-    return render(request, template, {"table": table, "chips": shortcuts, "empty": empty})
+    context = {"table": table, "chips": shortcuts, "empty": empty}
+    return render_page(request, "panel/audit.html", context, fallback="audit-table")
 
 
 def _chips(request: HttpRequest) -> list[Chip]:

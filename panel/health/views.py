@@ -1,12 +1,12 @@
 """Health: a public answer for monitoring, and a page that says what to do."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from panel.accounts.permissions import public, requires
 from panel.health.checks import report
+from panel.ui.htmx import render_page
 
 GLYPHS = {"ok": "ok", "warn": "warn", "crit": "crit", "unknown": "unreachable"}
 WORDS = {"ok": "All parts run", "degraded": "Some parts do not run", "failed": "The database does not answer"}
@@ -33,5 +33,4 @@ def page(request: HttpRequest) -> HttpResponse:
     found = report()
     rows = [(part, GLYPHS[part.state]) for part in found.parts]
     context = {"rows": rows, "status": found.status, "words": WORDS[found.status]}
-    template = "panel/health.html#parts" if request.htmx else "panel/health.html"  # type: ignore[attr-defined]
-    return render(request, template, context)
+    return render_page(request, "panel/health.html", context, fallback="health-parts")

@@ -32,6 +32,7 @@ class Hub:
         self._lock = asyncio.Lock()
         self._channel = ""
         self._tasks: list[asyncio.Task[None]] = []
+        self._away = False
 
     async def join(self, topic: str, wake: Wake) -> None:
         """Have `wake` called at each poke. Returns once the group is joined, or after 1 s: then that is retried."""
@@ -70,8 +71,13 @@ class Hub:
                     self._joined.discard(topic)
                     await layer.group_discard(group_name(topic), self._channel)
         except Exception as error:
-            log.debug("the channel layer did not answer", topic=topic, error=str(error))
+            if not self._away:
+                log.warning("pokes cannot be received; sockets look for news every 5 s", error=str(error))
+            self._away = True
             return False
+        if self._away:
+            log.info("pokes are received again")
+        self._away = False
         return True
 
     async def _mend(self) -> None:

@@ -59,9 +59,7 @@ def sparkline(series: Sequence[Values], label: str, maximum: float | None = None
     return Chart(260, 50, 0, 256, label, lines, (Grid(46, ""),))
 
 
-def chart(
-    series: Sequence[Values], label: str, *, seconds: int, unit: str = "", maximum: float | None = None
-) -> Chart:
+def chart(series: Sequence[Values], label: str, *, seconds: int, unit: str = "", maximum: float | None = None) -> Chart:
     """A chart with three grid lines and a time axis that ends now. Values are in the axis' unit already."""
     top = maximum or nice_maximum(_highest(series))
     grid = (
@@ -90,12 +88,11 @@ def _highest(series: Sequence[Values]) -> float:
 
 
 def _lines(series: Sequence[Values], top: float, box: tuple[float, float, float, float]) -> tuple[Line, ...]:
-    return tuple(Line(number, *_paths(values, top, box, with_area=number == 1)) for number, values in enumerate(series, 1))
+    drawn = [_paths(values, top, box, with_area=index == 0) for index, values in enumerate(series)]
+    return tuple(Line(number, path, area) for number, (path, area) in enumerate(drawn, 1))
 
 
-def _paths(
-    values: Values, top: float, box: tuple[float, float, float, float], *, with_area: bool
-) -> tuple[str, str]:
+def _paths(values: Values, top: float, box: tuple[float, float, float, float], *, with_area: bool) -> tuple[str, str]:
     """The line's path, interrupted where nothing was recorded, and the area's."""
     left, right, bottom, ceiling = box
     step = (right - left) / max(1, len(values) - 1)

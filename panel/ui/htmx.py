@@ -1,4 +1,4 @@
-"""Answers to htmx: a region of a page, an accepted or a refused action. Each has its plain form for browsers without script."""
+"""Answers to htmx: a region, an accepted or refused action; each with a plain form for browsers without script."""
 
 import json
 from collections.abc import Collection
@@ -51,7 +51,9 @@ def accepted(request: HttpRequest, event: str, detail: dict[str, Any], redirect_
     return response
 
 
-def done(request: HttpRequest, text: str, redirect_to: str, changed: dict[str, list[int]] | None = None) -> HttpResponse:
+def done(
+    request: HttpRequest, text: str, redirect_to: str, changed: dict[str, list[int]] | None = None
+) -> HttpResponse:
     """Something was changed at once: a note says so, and the regions that show `changed` are read again."""
     if not is_fragment(request):
         messages.success(request, text)
@@ -70,7 +72,7 @@ def done(request: HttpRequest, text: str, redirect_to: str, changed: dict[str, l
 def refused(
     request: HttpRequest, text: str, advice: str, back: str, *, link: tuple[str, str] = ("", ""), status: int = 409
 ) -> HttpResponse:
-    """The action was refused: cause, next step and a link (url, label), as a note; without script on the page before."""
+    """The action was refused: cause, next step and a link (url, label), as a note; without script on the last page."""
     if not is_fragment(request):
         messages.error(request, f"{text} {advice}".strip())
         return HttpResponseRedirect(back)

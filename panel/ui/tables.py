@@ -143,7 +143,7 @@ class Table:
     def sort_fields(self) -> list[tuple[str, str]]:
         """What the sort buttons' form must carry along."""
         kept = self._clean_query()
-        return [(name, value) for name, value in kept.items() if name not in ("sort", "page")]
+        return [(name, str(kept[name])) for name in kept if name not in ("sort", "page")]
 
     def _clean_query(self) -> QueryDict:
         query = self.request.GET.copy()

@@ -50,7 +50,10 @@ def progress_bar(value: int, label: str, size: str = "") -> SafeString:
 
 @register.simple_tag
 def time_left(task: Task) -> str:
-    """A guess by the pace so far: "about 9 s left"; empty when there is nothing to go by."""
+    """A guess by the figures, or by the pace so far: "about 9 s left"; empty when there is nothing to go by."""
+    rate, remaining = (task.figures.get(key) for key in ("rate_mib", "remaining_mib"))
+    if rate and remaining:
+        return f"about {fmt.coarse(remaining / rate)} left"
     if not task.started_at or task.progress is None or not 5 <= task.progress < 100:
         return ""
     elapsed = (timezone.now() - task.started_at).total_seconds()

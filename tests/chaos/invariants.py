@@ -55,7 +55,9 @@ class Invariants:
         """(name, node, libvirt's state, the panel's state) where the two differ."""
         shown = {
             (row[0], row[1]): row[2]
-            for row in self._query("[[v.name, v.node.name, v.state] for v in VE.objects.filter(node__isnull=False)]")
+            for row in self._query(
+                "[[v.name, v.node.name, v.state] for v in VE.objects.exclude(node=None).exclude(state='missing')]"
+            )
         }
         true = {(name, node): state for node in NODES for name, state in self._lab.states(node).items()}
         return [[*key, true.get(key), shown.get(key)] for key in {*true, *shown} if true.get(key) != shown.get(key)]

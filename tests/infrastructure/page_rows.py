@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from infrastructure.choices import NodeState, VEState
-from infrastructure.models import VE, InventoryRevision, Node, Placement
+from infrastructure.models import VE, InventoryRevision, Node, NodeNetwork, Placement
 
 GIB = 1024**3
 
@@ -29,7 +29,9 @@ def make_node(name: str, **values: Any) -> Node:
         "memory_free": 40 * GIB,
         "roles": ["VE"],
     }
-    return Node.objects.create(name=name, **{**defaults, **values})
+    node = Node.objects.create(name=name, **{**defaults, **values})
+    NodeNetwork.objects.create(node=node, name="default", bridge="virbr0")
+    return node
 
 
 def make_ve(name: str, node: Node | None, kind: str = "vm", state: str = VEState.RUNNING, **values: Any) -> VE:

@@ -79,3 +79,6 @@ def lab() -> Iterator[RunningLab]:
     running.up()
     yield running
     running.up()  # whatever a test switched off is back for the next level
+
+
+from tests.lab.onboarded import onboarded_lab, panel_lab  # noqa: E402, F401

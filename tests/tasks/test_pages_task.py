@@ -10,6 +10,7 @@ from django.test import AsyncClient
 
 from panel.audit.models import AuditRecord
 from tasks.models import Task
+from tests.tasks.helpers import move
 from tests.tasks.pages import add_line, add_step, make_task
 
 pytestmark = pytest.mark.django_db
@@ -243,6 +244,18 @@ def test_a_refusal_is_answered_with_its_words(operator: Any, client_of: Any) -> 
     assert note["text"] == f"Task {task.pk} has ended already (Completed)."
     plain = client.post(f"/tasks/{task.pk}/cancel/", follow=True)
     assert f"Task {task.pk} has ended already (Completed)." in plain.content.decode()
+
+
+def test_a_conflict_links_to_the_task_that_stands_in_the_way(operator: Any, client_of: Any) -> None:
+    holder = move()
+    task = make_task(state="failed", params={"ve_id": 7, "live": False})
+
+    response = client_of(operator).post(f"/tasks/{task.pk}/retry/", headers={"HX-Request": "true"})
+
+    assert response.status_code == 409
+    note = json.loads(response["HX-Trigger"])["mooring:note"]
+    assert note["text"] == f"vmtest is being moved (task {holder.pk})."
+    assert note["url"] == f"/tasks/{holder.pk}/"
 
 
 def test_a_viewer_can_neither_cancel_nor_retry_and_the_attempt_is_recorded(viewer: Any, client_of: Any) -> None:

@@ -25,7 +25,7 @@ class TargetSummary:
 
 def overview(ve: VE) -> list[TargetSummary]:
     """Every node but its own, those that can take it first and of these the one with most memory left."""
-    nodes = Node.objects.exclude(pk=ve.node_id).prefetch_related("networks")
+    nodes = Node.objects.exclude(pk=ve.node_id or 0).prefetch_related("networks")
     return sorted((_summary(ve, node) for node in nodes), key=_rank)
 
 
