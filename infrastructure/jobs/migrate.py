@@ -12,6 +12,7 @@ from infrastructure.services.figures import MIB, duration
 from infrastructure.services.migration import Plan, Whereabouts
 from infrastructure.services.preflight import Check
 from tasks.choices import Level
+from tasks.errors import JobFailed
 from tasks.lanes import Lane
 from tasks.recovery import Recovery
 from tasks.registry import job, undo
@@ -39,10 +40,8 @@ def recover(run: TaskRun, **params: Any) -> Recovery:
     plan = migration.plan(**params)
     found = _settled(plan)
     run.line(f"{found.words(plan)}{'; libvirt is still moving it' if found.moving else ''}")
-    if found.stayed and _had_begun(run):
-        return Recovery.failed(
-            f"The worker was lost and libvirt aborted the migration; {found.words(plan)}.", "Retry the task."
-        )
+    if found.stayed and _was_begun(run):
+        return Recovery.failed(*_given_up(plan, found))
     return Recovery.resume()
 
 
@@ -81,7 +80,7 @@ def migrate(
         )
         step.line(f"{plan.ve}: {plan.source} → {plan.target}, {'live' if live else 'paused while it moves'}")
     with run.step(f"Checking {plan.target}") as step:
-        shared_by_proof = _check(step, plan)
+        shared_by_proof = _check(run, step, plan)
     with run.step(f"Migrate Virtual Environment {plan.ve}") as step:
         run.undo("ve.migrate.abort", ve_id=ve_id, source_id=source_id, target_id=target_id)
         last = _move(run, step, plan, shared_by_proof=shared_by_proof)
@@ -112,8 +111,10 @@ def abort(run: TaskRun, *, ve_id: int, source_id: int, target_id: int) -> None:
         _show_migrating(run, plan, None)
 
 
-def _check(step: Step, plan: Plan) -> bool:
+def _check(run: TaskRun, step: Step, plan: Plan) -> bool:
     found = migration.locate(plan)
+    if found.stayed and _was_begun(run):  # it was still under way when it was recovered
+        raise JobFailed(*_given_up(plan, found))
     if found.arrived or found.moving:
         step.already_done(f"{found.words(plan)}; a move under way is not checked again")
         return False
@@ -223,6 +224,12 @@ def _settled(plan: Plan) -> Whereabouts:
         time.sleep(1)
 
 
-def _had_begun(run: TaskRun) -> bool:
-    """Whether an earlier attempt came as far as the step that moves the VE."""
-    return bool(run.task.steps.filter(undo_name="ve.migrate.abort").exists())
+def _was_begun(run: TaskRun) -> bool:
+    """Whether the attempt whose worker died came as far as the step that moves the VE."""
+    lost = run.task.steps.filter(attempt=run.attempt - 1, undo_name="ve.migrate.abort")
+    return bool(run.task.recovering and lost.exists())
+
+
+def _given_up(plan: Plan, found: Whereabouts) -> tuple[str, str]:
+    """What is said when a lost worker's migration is over and the VE did not move. It is not begun again unasked."""
+    return f"The worker was lost and libvirt aborted the migration; {found.words(plan)}.", "Retry the task."

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from ipaddress import ip_address
 
@@ -10,6 +10,7 @@ import structlog
 from django.utils import timezone
 
 from infrastructure.drivers.base import Capability, DriverError, HostDriver, Unreachable, within
+from infrastructure.observe.container_addresses import container_addresses
 from infrastructure.observe.messages import Addresses, Booted, Message
 
 log = structlog.get_logger("mooring.observe")
@@ -64,6 +65,7 @@ class Finder:
 
     def __init__(self, node_id: int, tell: Callable[[Message], None], clock: Callable[[], float]) -> None:
         self.schedule = Schedule()
+        self.controllers: dict[str, int] = {}  # of running containers, by UUID
         self._node_id = node_id
         self._tell = tell
         self._clock = clock
@@ -99,9 +101,14 @@ class Finder:
         """Ask the given VEs, and once a connection when the node itself was started."""
         try:
             with within(CALL_SECONDS):
-                self._ask_boot(driver)
+                host_commands = Capability.HOST_COMMANDS in driver.capabilities()
+                if host_commands and not self._boot_asked:
+                    self._ask_boot(driver)
+                if host_commands:
+                    self._ask_containers(driver, uuids)
                 for uuid in uuids:
-                    self._ask_one(driver, uuid)
+                    if uuid not in self.controllers:
+                        self._ask_one(driver, uuid)
         except Unreachable:
             return  # the observer finds that out by itself
         except Exception:
@@ -109,11 +116,20 @@ class Finder:
 
     def _ask_one(self, driver: HostDriver, uuid: str) -> None:
         try:
-            found = tuple(address for address in driver.addresses(uuid) if is_useful(address))
+            self._found(uuid, driver.addresses(uuid))
         except Unreachable:
             raise
         except DriverError:
-            found = ()
+            self._found(uuid, ())
+
+    def _ask_containers(self, driver: HostDriver, uuids: Collection[str]) -> None:
+        wanted = {uuid: pid for uuid, pid in self.controllers.copy().items() if uuid in uuids}
+        answers = container_addresses(driver, wanted)
+        for uuid in wanted:
+            self._found(uuid, answers.get(uuid, ()))
+
+    def _found(self, uuid: str, addresses: Iterable[str]) -> None:
+        found = tuple(address for address in addresses if is_useful(address))
         self.schedule.answered(uuid, bool(found), self._clock())
         # Nothing found tells nothing: a busy agent is no reason to drop the address that is known.
         if found and self._known.get(uuid) != found:
@@ -121,11 +137,7 @@ class Finder:
             self._tell(Addresses(self._node_id, uuid, found))
 
     def _ask_boot(self, driver: HostDriver) -> None:
-        if self._boot_asked:
-            return
         self._boot_asked = True
-        if Capability.HOST_COMMANDS not in driver.capabilities():
-            return
         try:
             age = uptime(driver.run(["cat", "/proc/uptime", "/proc/1/stat"]).text)
         except Unreachable:

@@ -22,6 +22,7 @@ from infrastructure.drivers.base import (
 from infrastructure.drivers.facts import NodeFacts, VEFacts, VEState
 from infrastructure.observe.addresses import Finder
 from infrastructure.observe.backoff import Backoff
+from infrastructure.observe.container_addresses import controllers
 from infrastructure.observe.contact import Contact
 from infrastructure.observe.inbox import Inbox
 from infrastructure.observe.messages import Left, Listed, Message, Seen
@@ -146,6 +147,8 @@ class NodeObserver:
         self.contact.answered()
         self._tell(Seen(self.node_id, facts, at, booted))
         self.sampler.vcpus[uuid] = facts.vcpus
+        self.finder.controllers.pop(uuid, None)
+        self.finder.controllers |= controllers([facts])
         self.finder.changed(uuid, self._clock(), started=booted)
 
     def _read_all(self, driver: HostDriver) -> None:
@@ -159,6 +162,7 @@ class NodeObserver:
         least, most = FULL_SECONDS
         self._full_at = now + min(most, max(least, float(len(ves)))) * random.uniform(0.9, 1.0)  # noqa: S311
         self.sampler.vcpus = {ve.uuid: ve.vcpus for ve in ves}
+        self.finder.controllers = controllers(ves)
         self.finder.schedule.running([ve.uuid for ve in ves if ve.state is VEState.RUNNING], now)
         found = replace(facts, memory_free=0), ves
         self._repeated = self._repeated + 1 if found == self._last else 0

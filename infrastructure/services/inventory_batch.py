@@ -85,8 +85,15 @@ class Batch:
 
     def node_booted(self, node: Node, at: datetime) -> None:
         """Record when a node was started; it computes the time anew each time, so a few seconds are no change."""
-        if node.booted_at is None or abs((node.booted_at - at).total_seconds()) > BOOT_TIME_STEP:
-            self._change_node(node, {"booted_at": at})
+        known = node.booted_at
+        if known is not None and abs((known - at).total_seconds()) <= BOOT_TIME_STEP:
+            return
+        self._change_node(node, {"booted_at": at})
+        if known is not None:
+            # Its VEs run anew since then, though it may not have been without contact for long enough to show it.
+            for ve in self._ves_on(node):
+                if ve.started_at is not None and ve.started_at < at:
+                    self.change(str(ve.uuid), started_at=None)
 
     def listed(self, node: Node, ves: Collection[VEFacts], at: datetime) -> None:
         """Record all VEs of a node; those placed there that are not among them have left it."""
@@ -237,10 +244,12 @@ class Batch:
         names |= changed
         if "state" in changed:
             # The pages of its VEs show whether they are current, and another node's sighting may count for more now.
-            self.load([], node_id=node.pk)
-            for uuid, placements in self._placements.items():
-                if node.pk in placements:
-                    self._touch(uuid, {"rev"})
+            for ve in self._ves_on(node):
+                self._touch(str(ve.uuid), {"rev"})
+
+    def _ves_on(self, node: Node) -> list[VE]:
+        self.load([], node_id=node.pk)
+        return [self._ves[uuid] for uuid, placements in self._placements.items() if node.pk in placements]
 
     def _touch(self, uuid: str, columns: set[str]) -> None:
         self._touched.setdefault(uuid, set()).update(columns)

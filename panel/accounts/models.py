@@ -34,4 +34,4 @@ class RoleBinding(models.Model):
         if not self.scope_type:
             return True
         scopes = getattr(obj, "scopes", None)
-        return bool(scopes) and (self.scope_type, self.scope_id) in scopes()
+        return callable(scopes) and (self.scope_type, self.scope_id) in scopes()

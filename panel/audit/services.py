@@ -23,7 +23,7 @@ def record(
         actor = getattr(request, "user", None)
     user = actor if isinstance(actor, AbstractBaseUser) else None
     return AuditRecord.objects.create(
-        actor=user,
+        actor_id=user.pk if user else None,
         actor_name=user.get_username() if user else "",
         source=(request.META.get("REMOTE_ADDR") or None) if request is not None else None,
         action=action[:200],

@@ -3,6 +3,8 @@
 
 import { morph } from "./morph.js";
 
+const applied = new WeakMap(); // element → the markup it was last given: most regions of an update say nothing new
+
 /** Apply HTML text. */
 export function applyFragments(html) {
   const template = document.createElement("template");
@@ -10,9 +12,13 @@ export function applyFragments(html) {
   for (const fragment of [...template.content.children]) {
     const { id } = fragment;
     const present = id ? document.getElementById(id) : null;
+    const markup = fragment.outerHTML;
+    if (present && applied.get(present) === markup) continue;
     if (present) morph(present, fragment);
     else if (fragment.dataset.append) document.querySelector(fragment.dataset.append)?.append(fragment);
     const shown = id ? document.getElementById(id) : fragment;
-    if (shown?.isConnected) window.htmx?.process(shown);
+    if (!shown?.isConnected) continue;
+    applied.set(shown, markup);
+    window.htmx?.process(shown);
   }
 }

@@ -8,6 +8,8 @@ const OPEN_AT_MOST = 40;
 const tree = document.getElementById("tree");
 const filter = document.getElementById("tree-filter");
 const row = (id) => document.getElementById(`t-node-${id}`);
+// Of very many nodes only the first are shown: what is not in the tree then is no reason to read all of it.
+const partial = () => document.getElementById("t-more-nodes") !== null;
 const opened = () => [...tree.querySelectorAll('.branch > [aria-expanded="true"]')].map((r) => r.parentNode.dataset.node);
 
 function remember() {
@@ -48,8 +50,8 @@ function replaceBranches(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html").querySelectorAll(".branch");
   for (const branch of fresh) {
     const old = document.getElementById(branch.id);
-    if (!old) return reload(); // a new node: its place among the others is the server's to say
-    morphHtml(old, branch.outerHTML);
+    if (old) morphHtml(old, branch.outerHTML);
+    else if (!partial()) return reload(); // a new node: its place among the others is the server's to say
   }
   settle();
   return undefined;
@@ -95,7 +97,10 @@ async function readChanges() {
 document.addEventListener("mooring:inventory", (event) => {
   if (!tree) return;
   const { nodes = [], ves = [], removed = [] } = event.detail.data ?? {};
-  for (const id of nodes) row(id) ? changed.nodes.add(id) : (changed.all = true);
+  for (const id of nodes) {
+    if (row(id)) changed.nodes.add(id);
+    else if (!partial()) changed.all = true;
+  }
   for (const id of ves) {
     changed.ves.add(id);
     const home = document.getElementById(`t-ve-${id}`)?.parentNode.dataset.node;

@@ -24,6 +24,11 @@ def read(node: Node, *ves: object, **facts: object) -> inventory.Batch:
     return inventory.apply_snapshot(node, node_facts(node, **facts), ves)  # type: ignore[arg-type]
 
 
+def booted(node: Node, ago: timedelta) -> None:
+    with inventory.writing() as batch:
+        batch.node_booted(batch.node(node.pk), timezone.now() - ago)  # type: ignore[arg-type]
+
+
 def test_a_first_listing_makes_rows_under_one_revision(primary: Node) -> None:
     disks = (DiskFacts("vda", "/srv/vmtest.img", "file", "raw", size_bytes=1 << 30, backing=("/srv/base.img",)),)
     nics = (NicFacts("52:54:00:00:00:01", "network", network="default"),)
@@ -187,6 +192,18 @@ def test_starting_and_stopping_sets_the_time_of_start(primary: Node) -> None:
     inventory.apply_ve(primary, ve_facts("vmtest", "stopped", reason="crashed"))
     ve.refresh_from_db()
     assert (ve.started_at, ve.addresses, ve.state_reason) == (None, [], "Process crashed")
+
+
+def test_a_node_that_was_restarted_takes_the_start_times_of_its_ves(primary: Node) -> None:
+    read(primary, ve_facts("vmtest"))
+    VE.objects.update(started_at=timezone.now() - timedelta(days=3))
+    booted(primary, timedelta(days=4))
+    assert VE.objects.get().started_at is not None
+    rev = InventoryRevision.current()
+    booted(primary, timedelta(days=4, seconds=3))
+    assert InventoryRevision.current() == rev
+    booted(primary, timedelta(minutes=1))
+    assert VE.objects.get().started_at is None
 
 
 def test_a_node_removed_meanwhile_is_passed_over(primary: Node) -> None:

@@ -248,6 +248,21 @@ def test_after_a_lost_worker_an_aborted_move_is_failed_with_where_the_ve_is(
     assert run(task).state == "completed"
 
 
+def test_a_move_that_ends_while_it_is_recovered_is_not_begun_again(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = move()
+    begun(task, cluster, monkeypatch)
+    cluster.primary.jobs[VMTEST] = MigrationProgress(percent=40.0, iteration=1)
+    # Seen once by the recovery, gone when the job looks again.
+    cluster.primary.fail("progress", lambda: None)
+    cluster.primary.fail("progress", cluster.primary.jobs.clear)
+    task = run(task)
+    assert task.state == "failed"
+    assert task.reason == "The worker was lost and libvirt aborted the migration; vmtest runs on primary."
+    assert "migrate" not in cluster.primary.calls
+
+
 def test_a_worker_lost_before_the_move_began_is_simply_replaced(cluster: Cluster, move: Callable[..., Task]) -> None:
     task = move()
     lost_worker()

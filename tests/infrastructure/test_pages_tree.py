@@ -168,6 +168,38 @@ def test_a_node_with_many_ves_shows_the_first_and_a_way_to_the_rest(
     assert shown[-2:] == ["vm-04, virtual machine, running", "… 12 more: open the node"]
 
 
+def test_among_many_nodes_the_current_one_is_shown_at_its_true_place(
+    viewer: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "NODES_SHOWN", 4)
+    made = [make_node(f"node-{number}") for number in range(9)]
+    last = make_ve("vmtest", made[7])
+
+    html = client_of(viewer).get(f"/tree/?selected=ve:{last.pk}").content.decode()
+
+    shown = re.findall(r'aria-label="([^",]+)', html)
+    assert shown == ["Infrastructure", "node-0", "node-1", "node-2", "node-3", "node-7", "vmtest", shown[-1]]
+    assert shown[-1].startswith("… 4 more")
+    row = re.search(rf'<a [^>]*id="t-node-{made[7].pk}"[^>]*>', html)
+    assert row is not None
+    assert 'aria-setsize="9" aria-posinset="8"' in row.group()
+
+
+def test_a_filter_that_matches_very_much_shows_a_part_and_says_so(
+    viewer: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "MATCHES_SHOWN", 5)
+    for name in ("primary", "secondnode1"):
+        node = make_node(name)
+        for number in range(4):
+            make_ve(f"vm-{name}-{number}", node)
+
+    shown = labels(client_of(viewer), "?q=vm")
+
+    assert sum("virtual machine" in label for label in shown) == 5
+    assert shown[-1] == "… and more: type more of the name"
+
+
 @pytest.mark.parametrize(("nodes", "ves"), [(3, 3), (150, 20)])
 def test_it_needs_few_queries_whatever_the_size(
     nodes: int, ves: int, viewer: User, client_of: Any, django_assert_max_num_queries: Any

@@ -102,7 +102,7 @@ def test_a_move_that_was_aborted_meanwhile_fails_and_a_retry_succeeds(onboarded_
     lose_the_worker(task)
     onboarded_lab.run(task)
     assert task.state == "failed"
-    assert task.reason == "The worker was lost and libvirt aborted the migration; vmtest runs on primary."
+    assert "libvirt aborted the migration; vmtest runs on primary." in task.reason
     on_exactly_one_node(onboarded_lab, "primary")
     completed(onboarded_lab.run(retry(task, user=onboarded_lab.admin)))
     on_exactly_one_node(onboarded_lab, "secondnode1")
@@ -120,7 +120,10 @@ def test_a_target_that_is_cut_off_fails_it_within_30_s_and_the_guest_stays(onboa
     task.refresh_from_db()
     assert task.state == "failed"
     assert "vmtest runs on primary; secondnode1 does not answer" in task.reason
-    assert onboarded_lab.lab.states("primary")["vmtest"] == "running"
+    end = time.monotonic() + 60  # libvirt on the target gives its half up by its own keepalive
+    while onboarded_lab.lab.where("vmtest") != ["primary"] and time.monotonic() < end:
+        time.sleep(1)
+    on_exactly_one_node(onboarded_lab, "primary")
 
 
 def test_a_crash_of_the_sources_libvirtd_fails_it_and_a_retry_succeeds(onboarded_lab: OnboardedLab) -> None:

@@ -43,7 +43,7 @@ def execute(plan: Plan, *, shared_by_proof: bool, on_progress: OnProgress, tell:
         return _last_job(plan)
     if found.moving:
         tell(f"{plan.source} is moving it already; that job is watched instead of starting another")
-        return _watch(plan, on_progress, cause=f"{plan.source} was moving {plan.ve} already.")
+        return _watch(plan, on_progress, cause="The move was begun before this attempt.")
     if not found.stayed:
         raise JobFailed(f"It cannot be moved now: {found.words(plan)}.", "Look at both nodes, then retry the task.")
     try:
