@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from infrastructure.observe.renewal import RenewalSource
 from infrastructure.observe.source import NodeSource, Shard
 
 
@@ -23,4 +24,4 @@ class Source(Protocol):
 
 def sources(shard: Shard) -> list[Source]:
     """The sources of one collector; each observes the part of its objects that the shard holds."""
-    return [NodeSource(shard)]
+    return [NodeSource(shard), RenewalSource(shard)]

@@ -102,15 +102,18 @@ class Finder:
         try:
             with within(CALL_SECONDS):
                 host_commands = Capability.HOST_COMMANDS in driver.capabilities()
-                if host_commands and not self._boot_asked:
+                self._boot_asked, asked_before = True, self._boot_asked
+                if host_commands and not asked_before:
                     self._ask_boot(driver)
-                if host_commands:
-                    self._ask_containers(driver, uuids)
                 for uuid in uuids:
                     if uuid not in self.controllers:
                         self._ask_one(driver, uuid)
+                if host_commands:
+                    self._ask_containers(driver, uuids)
         except Unreachable:
             return  # the observer finds that out by itself
+        except DriverError as error:
+            log.info("the node does not tell its containers' addresses", node=self._node_id, error=str(error))
         except Exception:
             log.exception("asking for addresses failed", node=self._node_id)
 
@@ -137,7 +140,6 @@ class Finder:
             self._tell(Addresses(self._node_id, uuid, found))
 
     def _ask_boot(self, driver: HostDriver) -> None:
-        self._boot_asked = True
         try:
             age = uptime(driver.run(["cat", "/proc/uptime", "/proc/1/stat"]).text)
         except Unreachable:

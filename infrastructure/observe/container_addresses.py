@@ -1,4 +1,4 @@
-"""Addresses of containers, which libvirt cannot tell: read from each container's own /proc/net, two commands for all."""
+"""Addresses of containers, which libvirt cannot tell: read from their own /proc/net, two commands for all of a node."""
 
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Address

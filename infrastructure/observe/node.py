@@ -22,8 +22,8 @@ from infrastructure.drivers.base import (
 from infrastructure.drivers.facts import NodeFacts, VEFacts, VEState
 from infrastructure.observe.addresses import Finder
 from infrastructure.observe.backoff import Backoff
-from infrastructure.observe.container_addresses import controllers
 from infrastructure.observe.contact import Contact
+from infrastructure.observe.container_addresses import controllers
 from infrastructure.observe.inbox import Inbox
 from infrastructure.observe.messages import Left, Listed, Message, Seen
 from infrastructure.observe.sampler import Sampler, SeriesSink

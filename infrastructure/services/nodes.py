@@ -1,8 +1,14 @@
 """Adding nodes, what the admin says about them, and removing them."""
 
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
+from infrastructure.choices import NodeState
 from infrastructure.drivers.base import DriverError, HostKey
 from infrastructure.drivers.registry import ssh
 from infrastructure.models import InventoryRevision, Node
@@ -19,11 +25,14 @@ from infrastructure.services.node_input import (
 from panel.accounts.models import User
 from panel.audit.services import record
 from panel.trust import ssh_key
+from panel.trust.ca import RENEW_BEFORE
 from tasks.choices import OPEN_STATES
-from tasks.models import Task
+from tasks.errors import TaskConflict
+from tasks.models import Task, TaskTarget
 from tasks.services import Target, enqueue
 
 PROBE_SECONDS = 5.0
+RENEWAL_PAUSE = timedelta(days=1)
 
 
 def panel_public_key() -> str:
@@ -87,6 +96,21 @@ def add(
 def onboard(*, user: User | None, node: Node, request: HttpRequest | None = None) -> Task:
     """Onboard the node again: renew its certificates and mend its settings. Raises PermissionDenied, TaskConflict."""
     return _enqueue_onboarding(user, node, request)
+
+
+def renew_due(*, among: Callable[[int], bool] = lambda node_id: True) -> list[Task]:
+    """Have Mooring itself set up again the nodes whose certificate ends soon, each at most once a day."""
+    now = timezone.now()
+    due = Node.objects.filter(state=NodeState.ONLINE, certificate_expires_at__lt=now + RENEW_BEFORE)
+    tried = TaskTarget.objects.filter(
+        object_type="node", task__kind="node.onboard", task__created_at__gt=now - RENEWAL_PAUSE
+    ).values("object_id")
+    tasks = []
+    for node in due.exclude(pk__in=tried):
+        if among(node.pk):
+            with suppress(TaskConflict):  # something else is done to the node: the next look finds it again
+                tasks.append(_enqueue_onboarding(None, node, None))
+    return tasks
 
 
 def remove(*, user: User | None, node: Node, request: HttpRequest | None = None) -> Task:

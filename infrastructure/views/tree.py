@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from infrastructure import tree
 from infrastructure.models import VE
+from infrastructure.tree_rows import NOWHERE, Branch
 from panel.accounts.permissions import requires
 
 IDS_AT_MOST = 200
@@ -36,13 +37,13 @@ def tree_fragment(request: HttpRequest) -> HttpResponse:
         ids = _numbers(request.GET.get("nodes", ""), ",")
         ves = _numbers(request.GET.get("ves", ""), ",")
         homes = VE.objects.filter(pk__in=ves).values_list("node", flat=True)
-        ids += [home if home is not None else tree.NOWHERE for home in homes]
+        ids += [home if home is not None else NOWHERE for home in homes]
         return _answer(request, tree.branches_of(ids, open_nodes=opened, selected=selected))
     whole = tree.build(open_nodes=opened, selected=selected, query=request.GET.get("q", "")[:100])
     return render(request, "infrastructure/_tree_all.html", {"tree": whole})
 
 
-def _answer(request: HttpRequest, branches: list[tree.Branch]) -> HttpResponse:
+def _answer(request: HttpRequest, branches: list[Branch]) -> HttpResponse:
     return render(request, "infrastructure/_tree_branches.html", {"branches": branches})
 
 

@@ -1,19 +1,17 @@
 // The Infrastructure tree: opening branches, the filter, and reading changed branches again.
 import { morphHtml } from "./morph.js";
+import { note } from "./notes.js";
+import { followInventory, partial } from "./tree-changes.js";
 import { enableTreeKeys, rove } from "./tree-keys.js";
 
 const FILTER_DELAY_MS = 200;
-const PAUSE_MS = 500;
 const OPEN_AT_MOST = 40;
 const tree = document.getElementById("tree");
 const filter = document.getElementById("tree-filter");
-const row = (id) => document.getElementById(`t-node-${id}`);
-// Of very many nodes only the first are shown: what is not in the tree then is no reason to read all of it.
-const partial = () => document.getElementById("t-more-nodes") !== null;
 const opened = () => [...tree.querySelectorAll('.branch > [aria-expanded="true"]')].map((r) => r.parentNode.dataset.node);
 
 function remember() {
-  if (filter.value.trim()) return; // a filter opens everything; that is not the user's choice
+  if (beforeFilter) return;
   const value = opened().slice(0, OPEN_AT_MOST).join(".");
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = `${tree.dataset.cookie}=${value}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
@@ -33,12 +31,17 @@ function settle() {
 }
 
 let turn = 0;
+let beforeFilter = null; // what was open; a filter opens all that matches, which is not the user's choice
+
 async function reload() {
   const mine = ++turn;
+  const q = filter.value.trim();
+  if (q) beforeFilter ??= opened();
   tree.setAttribute("aria-busy", "true");
   try {
-    const html = await load({ q: filter.value.trim() });
+    const html = await load({ q, open: (beforeFilter ?? opened()).join(",") });
     if (mine !== turn) return; // a later filter or event has asked since
+    if (!q) beforeFilter = null;
     morphHtml(tree, html, "innerHTML");
     settle();
   } finally {
@@ -57,6 +60,10 @@ function replaceBranches(html) {
   return undefined;
 }
 
+function failed() {
+  note("warn", "The tree did not load.", "Mooring did not answer. Try again when the page is live.");
+}
+
 /** Open or close a row's branch; children are fetched when they are not there yet. */
 export async function toggle(item, open = item.getAttribute("aria-expanded") !== "true") {
   if (!item.hasAttribute("aria-expanded")) return;
@@ -67,7 +74,11 @@ export async function toggle(item, open = item.getAttribute("aria-expanded") !==
   }
   const branch = item.parentNode;
   if (open) {
-    replaceBranches(await load({ node: branch.dataset.node }));
+    try {
+      await replaceBranches(await load({ node: branch.dataset.node }));
+    } catch {
+      failed();
+    }
   } else {
     for (const child of [...branch.children]) if (child !== item) child.remove();
     item.setAttribute("aria-expanded", "false");
@@ -76,42 +87,13 @@ export async function toggle(item, open = item.getAttribute("aria-expanded") !==
   remember();
 }
 
-// Changes are gathered, so that a storm of events costs two requests a second.
-const changed = { nodes: new Set(), ves: new Set(), all: false };
-let timer = 0;
-let lastRead = -PAUSE_MS;
-
-async function readChanges() {
-  timer = 0;
-  lastRead = performance.now();
-  const { all } = changed;
-  const nodes = [...changed.nodes];
-  const ves = [...changed.ves];
-  changed.nodes.clear();
-  changed.ves.clear();
-  changed.all = false;
-  if (all || filter.value.trim() || nodes.length + ves.length > 100) await reload();
-  else replaceBranches(await load({ nodes: nodes.join(","), ves: ves.join(",") }));
-}
-
-document.addEventListener("mooring:inventory", (event) => {
-  if (!tree) return;
-  const { nodes = [], ves = [], removed = [] } = event.detail.data ?? {};
-  for (const id of nodes) {
-    if (row(id)) changed.nodes.add(id);
-    else if (!partial()) changed.all = true;
-  }
-  for (const id of ves) {
-    changed.ves.add(id);
-    const home = document.getElementById(`t-ve-${id}`)?.parentNode.dataset.node;
-    if (home) changed.nodes.add(home); // where it was, should it have moved
-  }
-  if (removed.length || !(nodes.length + ves.length)) changed.all = true;
-  timer ||= setTimeout(readChanges, Math.max(0, lastRead + PAUSE_MS - performance.now()));
-});
-
 if (tree) {
   enableTreeKeys(tree, toggle);
+  followInventory({
+    isFiltered: () => filter.value.trim() !== "",
+    readAll: reload,
+    readBranches: async (nodes, ves) => replaceBranches(await load({ nodes: nodes.join(","), ves: ves.join(",") })),
+  });
   tree.addEventListener("click", (event) => {
     if (!event.target.closest(".tw")?.firstElementChild) return;
     event.preventDefault();
@@ -120,12 +102,12 @@ if (tree) {
   let typing = 0;
   filter.addEventListener("input", () => {
     clearTimeout(typing);
-    typing = setTimeout(reload, FILTER_DELAY_MS);
+    typing = setTimeout(() => reload().catch(failed), FILTER_DELAY_MS);
   });
   filter.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && filter.value) {
       filter.value = "";
-      reload();
+      reload().catch(failed);
     } else if (event.key === "ArrowDown") {
       tree.querySelector('[tabindex="0"]')?.focus();
       event.preventDefault();

@@ -45,30 +45,39 @@ class Disk:
 
     def __init__(self, node: FakeNode, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> None:
         self.files = files
-        node.files = files
+        self.faults: dict[str, Exception] = {}
         monkeypatch.setattr(node, "run", self.run)
 
-    def run(self, argv: list[str], **_: Any) -> Completed:
-        path = argv[-1]
-        known = path in self.files or path.startswith("/dev/")
+    def run(self, argv: list[str], *, input: bytes | None = None, **_: Any) -> Completed:
+        if argv[0] in self.faults:
+            raise self.faults[argv[0]]
+        paths = argv[argv.index("--") + 1 :] if "--" in argv else argv[1:]
+        if argv[0] == "tee":
+            self.files[paths[0]] = input or b""
+        shown = {
+            "realpath": lambda path: f"{path}\n".encode(),
+            "sha256sum": lambda path: f"{hash(self.files[path])} *{path}\n".encode(),
+            "cat": lambda path: self.files[path],
+        }.get(argv[0], lambda path: b"")
+        known = [path for path in paths if path in self.files]
+        said = b"".join(shown(path) for path in known)
         if argv[0] == "rm":
-            self.files.pop(path, None)
-        answer = {"realpath": path, "sha256sum": f"{hash(self.files.get(path))} *{path}"}.get(argv[0], "")
-        return Completed(answer.encode() if known else b"", b"", 0 if known else 1)
+            self.files.pop(paths[0], None)
+        return Completed(said, b"", 0 if known == paths else 1)
 
 
 @pytest.fixture
-def storage(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def storage(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Disk, Disk]]:
     """storage(shared=True): vmtest's disk lies in a folder of both nodes, or in one of the same name on each."""
 
-    def make(*, shared: bool, target_has_it: bool = True, **disk: Any) -> None:
+    def make(*, shared: bool, target_has_it: bool = True, **disk: Any) -> tuple[Disk, Disk]:
         path = "/srv/images/vmtest.qcow2"
         here = {path: b"disk"}
-        Disk(cluster.primary, monkeypatch, here)
         there = here if shared else {path: b"another"} if target_has_it else {}
-        Disk(cluster.secondnode1, monkeypatch, there)
+        made = Disk(cluster.primary, monkeypatch, here), Disk(cluster.secondnode1, monkeypatch, there)
         facts = DiskFacts("vda", path, "file", "qcow2")
         cluster.show(cluster.primary, disks=(replace(facts, **disk),))
+        return made
 
     return make
 
@@ -243,46 +252,46 @@ def test_networks_are_looked_for_by_name(
 
 
 def test_a_disk_in_a_shared_folder_passes_by_proof(
-    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., None]
+    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
 ) -> None:
-    storage(shared=True)
+    source, _ = storage(shared=True)
     check = checks()["disks"]
     assert check.state == "passed"
     assert check.text == "vda /srv/images/vmtest.qcow2 (qcow2). Both nodes see the same /srv/images"
     assert check.shared_by_proof
-    assert list(cluster.primary.files) == ["/srv/images/vmtest.qcow2"], "a marker was left behind"
+    assert list(source.files) == ["/srv/images/vmtest.qcow2"], "a marker was left behind"
 
 
 def test_a_folder_of_the_same_name_is_not_the_same_folder(
-    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., None]
+    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
 ) -> None:
-    storage(shared=False)
+    source, _ = storage(shared=False)
     check = checks()["disks"]
     assert check.state == "failed" and not check.shared_by_proof
     assert check.text == "vda: /srv/images/vmtest.qcow2 (qcow2) is not on secondnode1"
-    assert list(cluster.primary.files) == ["/srv/images/vmtest.qcow2"], "a marker was left behind"
+    assert list(source.files) == ["/srv/images/vmtest.qcow2"], "a marker was left behind"
 
 
 def test_the_marker_goes_away_even_when_the_target_falls_silent(
-    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., None]
+    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
 ) -> None:
-    storage(shared=True)
-    cluster.secondnode1.fail("read_file", TimedOut("secondnode1 did not answer"))
+    source, target = storage(shared=True)
+    target.faults["cat"] = TimedOut("secondnode1 did not answer")
     check = checks()["disks"]
     assert check.state == "unknown" and not check.shared_by_proof
-    assert list(cluster.primary.files) == ["/srv/images/vmtest.qcow2"]
+    assert list(source.files) == ["/srv/images/vmtest.qcow2"]
 
 
 def test_a_folder_that_cannot_be_written_is_not_proved(
-    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., None]
+    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
 ) -> None:
-    storage(shared=True)
-    cluster.primary.fail("write_file", Refused("read-only file system"))
+    source, _ = storage(shared=True)
+    source.faults["tee"] = Refused("read-only file system")
     assert checks()["disks"].state == "failed"
 
 
 def test_files_below_a_disk_are_checked_too(
-    checks: Callable[..., dict[str, Check]], storage: Callable[..., None]
+    checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
 ) -> None:
     storage(shared=True, backing=("/local/base.qcow2",))
     assert "/local/base.qcow2" in checks()["disks"].text
@@ -290,7 +299,7 @@ def test_files_below_a_disk_are_checked_too(
 
 
 def test_an_image_that_only_the_source_has_blocks_and_the_fix_ejects_it(
-    checks: Callable[..., dict[str, Check]], storage: Callable[..., None]
+    checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
 ) -> None:
     storage(shared=False, target_has_it=False, device="cdrom", target="sda")
     found = checks()

@@ -5,52 +5,75 @@ migration go on with VIR_MIGRATE_UNSAFE.
 """
 
 import secrets
+from collections.abc import Collection
 from pathlib import PurePosixPath
 
-from infrastructure.drivers.base import HostCommands, NotFound
+from infrastructure.drivers.base import DriverError, HostCommands
 
 MARKER = ".mooring-marker-"
 
 
 class SharedFolders:
-    """Asks each folder once. Every method raises DriverError."""
+    """What two nodes see under the same paths. Few commands, each asked once. Every method raises DriverError."""
 
     def __init__(self, source: HostCommands, target: HostCommands) -> None:
         self._source = source
         self._target = target
-        self._known: dict[str, bool] = {}
+        self._paths: dict[str, tuple[str, str]] = {}
+        self._same: dict[str, bool] = {}
 
-    def real_paths(self, paths: list[str]) -> dict[str, tuple[str, str]]:
-        """For each path: where it leads on the source and on the target, "" where it does not exist."""
-        return {path: (_resolve(self._source, path), _resolve(self._target, path)) for path in paths}
+    def look_up(self, paths: Collection[str]) -> None:
+        """Ask where these paths lead, all at once; later questions about them cost nothing."""
+        new = sorted(set(paths) - self._paths.keys())
+        if new:
+            here, there = _resolve(self._source, new), _resolve(self._target, new)
+            self._paths |= {path: (here.get(path, ""), there.get(path, "")) for path in new}
+
+    def same_file(self, path: str) -> bool:
+        """Whether the path exists on both nodes and leads into one and the same folder."""
+        self.look_up([path])
+        here, there = self._paths[path]
+        return here == there != "" and self.same(str(PurePosixPath(here).parent))
 
     def same(self, folder: str) -> bool:
-        """Whether both nodes see one and the same folder there."""
-        if folder not in self._known:
-            self._known[folder] = self._prove(folder)
-        return self._known[folder]
+        """Whether both nodes see one and the same folder there. One that cannot be written raises DriverError."""
+        if folder not in self._same:
+            self._same[folder] = self._prove(folder)
+        return self._same[folder]
 
     def _prove(self, folder: str) -> bool:
         marker = str(PurePosixPath(folder) / f"{MARKER}{secrets.token_hex(8)}")
         text = secrets.token_hex(32).encode()
         try:
-            self._source.write_file(marker, text, mode=0o600)
-            return self._target.read_file(marker, limit=256) == text
-        except NotFound:
-            return False
+            self._source.run(["tee", "--", marker], input=text)
+            return self._target.run(["cat", "--", marker], check=False).stdout == text
         finally:
             self._source.run(["rm", "-f", "--", marker], check=False)
 
-    def same_content(self, path: str) -> bool:
-        """Whether a small file (a kernel, an initrd) exists on both nodes with the same content."""
-        sums = [_checksum(host, path) for host in (self._source, self._target)]
-        return sums[0] == sums[1] != ""
+    def differing(self, paths: Collection[str]) -> list[str]:
+        """Which of these small files (a kernel, an initrd) are missing on one node or have another content there."""
+        here, there = _checksums(self._source, paths), _checksums(self._target, paths)
+        return [path for path in paths if path not in here or here[path] != there.get(path)]
 
 
-def _resolve(host: HostCommands, path: str) -> str:
-    return host.run(["realpath", "-e", "--", path], check=False).text.strip()
+def _resolve(host: HostCommands, paths: list[str]) -> dict[str, str]:
+    """Path → real path; those that do not exist are left out."""
+    done = host.run(["realpath", "-e", "--", *paths], check=False)
+    found = done.text.splitlines()
+    if done.code == 0 and len(found) == len(paths):
+        return dict(zip(paths, found, strict=True))
+    if len(paths) == 1:
+        return {}
+    return {path: real for one in paths for path, real in _resolve(host, [one]).items()}
 
 
-def _checksum(host: HostCommands, path: str) -> str:
-    done = host.run(["sha256sum", "-b", "--", path], check=False)
-    return done.text.split(" ", 1)[0] if done.code == 0 else ""
+def _checksums(host: HostCommands, paths: Collection[str]) -> dict[str, str]:
+    """Path → SHA-256; those that cannot be read are left out."""
+    if not paths:
+        return {}
+    said = host.run(["sha256sum", "-b", "--", *paths], check=False).text
+    pairs = (line.split(" *", 1) for line in said.splitlines() if " *" in line)
+    sums = {path: digest for digest, path in pairs}
+    if any(digest.startswith("\\") for digest in sums.values()):
+        raise DriverError("A path with a line break or backslash cannot be compared", code="bad-path", component="host")
+    return sums

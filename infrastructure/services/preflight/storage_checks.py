@@ -15,13 +15,13 @@ def disks(context: Context) -> Check:
     """Disks with all files below them, and the kernel and initrd of a direct boot."""
     guest = context.guest()
     wanted = [disk for disk in guest.disks if disk.device not in _MEDIA and disk.source]
+    context.folders.look_up([path for disk in guest.disks for path in _paths(disk)])
     for disk in wanted:
         if (problem := _disk_problem(context, disk)) is not None:
             return problem
-    for path in (guest.kernel, guest.initrd):
-        if path and not context.folders.same_content(path):
-            return failed("disks", f"{path} is missing on {context.target}, or another file there",
-                          f"Copy it from {context.source}: QEMU needs it to start.")  # fmt: skip
+    for path in context.folders.differing([path for path in (guest.kernel, guest.initrd) if path]):
+        missing = f"{path} is missing on {context.target}, or another file there"
+        return failed("disks", missing, f"Copy it from {context.source}: QEMU needs it to start.")
     files = [disk for disk in wanted if disk.type == "file"]
     text = "; ".join(_shown(disk) for disk in wanted) or "No disks"
     if files:
@@ -29,11 +29,8 @@ def disks(context: Context) -> Check:
         text += f". Both nodes see the same {', '.join(folders)}"
     blocks = [disk.target for disk in wanted if disk.type == "block"]
     if blocks:
-        return replace(
-            warning("disks", f"{text}. That {', '.join(blocks)} is one device on both nodes cannot be proved",
-                    "Check it by its serial number."),
-            shared_by_proof=False,
-        )  # fmt: skip
+        doubt = f"{text}. That {', '.join(blocks)} is one device on both nodes cannot be proved"
+        return replace(warning("disks", doubt, "Compare the serial numbers."), shared_by_proof=bool(files))
     return replace(passed("disks", text), shared_by_proof=bool(files))
 
 
@@ -60,7 +57,7 @@ def _disk_problem(context: Context, disk: DiskFacts) -> Check | None:
         return None
     if disk.type != "file":
         return failed("disks", f"{disk.target} is of type {disk.type}, which cannot be moved", "Detach it first.")
-    for path in (disk.source, *disk.backing):
+    for path in _paths(disk):
         if _differs(context, path):
             return failed(
                 "disks",
@@ -70,16 +67,17 @@ def _disk_problem(context: Context, disk: DiskFacts) -> Check | None:
     return None
 
 
+def _paths(disk: DiskFacts) -> list[str]:
+    return [disk.source, *disk.backing] if disk.type == "file" and disk.source else []
+
+
 def _differs(context: Context, path: str) -> bool:
-    """Whether the path is missing on the target or leads into another folder there. Raises DriverError.
+    """Whether the path is missing on the target or leads into another folder there. Unreachable.
 
     A folder that cannot be written cannot be proved shared, and counts as different.
     """
-    here, there = context.folders.real_paths([path])[path]
-    if not here or here != there:
-        return True
     try:
-        return not context.folders.same(_folder(here))
+        return not context.folders.same_file(path)
     except Unreachable:
         raise
     except DriverError:
