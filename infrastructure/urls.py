@@ -23,6 +23,7 @@ urlpatterns = [
     path("infrastructure/ves/<int:pk>/start/", ve_actions.ve_start, name="ve_start"),
     path("infrastructure/ves/<int:pk>/stop/", ve_actions.ve_stop, name="ve_stop"),
     path("infrastructure/ves/<int:pk>/force-off/", ve_actions.ve_force_off, name="ve_force_off"),
+    path("infrastructure/ves/<int:pk>/forget/", ve_actions.ve_forget, name="ve_forget"),
     path("infrastructure/ves/<int:pk>/restart/", ve_actions.ve_restart, name="ve_restart"),
     path("infrastructure/ves/<int:pk>/pause/", ve_actions.ve_pause, name="ve_pause"),
     path("infrastructure/ves/<int:pk>/resume/", ve_actions.ve_resume, name="ve_resume"),

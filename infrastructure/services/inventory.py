@@ -111,6 +111,12 @@ def set_migrating(ve: VE, target: Node | None) -> None:
         ve.migrating_to_id, ve.state, ve.rev = row.migrating_to_id, row.state, row.rev
 
 
+def forget(ve: VE) -> None:
+    """Delete the VE's row and its series."""
+    with writing() as batch:
+        batch.forget([ve])
+
+
 def release(node: Node) -> None:
     """Take a node out of the inventory, before its row is deleted in the same transaction; its VEs run on."""
     with writing() as batch:

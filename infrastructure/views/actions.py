@@ -55,6 +55,7 @@ class _Spec:
     how: How = "post"
     danger: bool = False
     waits: bool = True  # for the end of another task on the same VE
+    asks_node: bool = True  # can only run where a node answers for the VE
 
 
 def _unless(*states: str) -> Callable[[Subject], str]:
@@ -102,6 +103,7 @@ _SPECS: dict[str, _Spec] = {
         _Spec("resume", "Resume", "player-track-next", "ve.operate", _unless("paused")),
         _Spec("console", "Console", "terminal-2", "ve.console", _console, "link", waits=False),
         _Spec("migrate", "Migrate", "arrows-exchange", "ve.migrate", _migrate, "dialog"),
+        _Spec("forget", "Forget", "trash", "ve.operate", _unless("missing"), asks_node=False),
     )
 }
 
@@ -127,7 +129,7 @@ def _ve_action(user: User, subject: Subject, spec: _Spec) -> Action:
         reason = NO_ROLE
     elif spec.waits and subject.busy is not None:
         reason = f"Task {subject.busy.pk} is running: {subject.busy.title}"
-    elif not subject.status.current:
+    elif spec.asks_node and not subject.status.current:
         reason = f"{ve.node} does not answer" if ve.node else f"No node has {ve}"
     else:
         reason = spec.unfit(subject)

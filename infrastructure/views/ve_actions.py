@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from infrastructure.forms import StopForm
 from infrastructure.models import VE
-from infrastructure.services import power
-from infrastructure.views.answers import run
+from infrastructure.services import power, ves
+from infrastructure.services.errors import NotPossible
+from infrastructure.views.answers import refusal_answer, run
 from infrastructure.views.ves import head_context
 from panel.accounts.permissions import requires
 from panel.ui.htmx import render_page
@@ -58,6 +60,19 @@ def ve_force_off(request: HttpRequest, pk: int) -> HttpResponse:
     return render_page(
         request, "infrastructure/ve_force_off.html", head_context(request, ve, "summary"), fallback="dialog"
     )
+
+
+@requires("ve.operate")
+@require_POST
+def ve_forget(request: HttpRequest, pk: int) -> HttpResponse:
+    """Drop a VE that no node has any more, and show the list it stood in."""
+    ve = get_object_or_404(VE.objects.select_related("node"), pk=pk)
+    try:
+        ves.forget(user=user_of(request), ve=ve, request=request)
+    except NotPossible as refusal:
+        return refusal_answer(request, refusal, reverse("infrastructure:ve", args=[pk]))
+    messages.success(request, f"{ve} is forgotten.")
+    return HttpResponseRedirect(reverse("infrastructure:ves"))
 
 
 @requires("ve.operate")
