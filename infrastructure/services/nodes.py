@@ -51,6 +51,18 @@ def probe(address: str, port: int = 22) -> HostKey:
         ) from error
 
 
+def look(*, name: str, address: str, ssh_port: int) -> HostKey:
+    """What `add` will ask before anything else: may the node be called that, is it new, which host key does it show?
+
+    Raises InvalidInput.
+    """
+    name, address = clean_name(name), clean_address(address)
+    _refuse_known(name, address)
+    shown = probe(address, ssh_port)
+    _refuse_same_key(shown)
+    return shown
+
+
 def add(
     *,
     user: User | None,

@@ -7,7 +7,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from infrastructure.forms import NodeAddForm, NodeConfirmForm
-from infrastructure.models import Node
 from infrastructure.services import nodes
 from infrastructure.services.errors import ServiceError
 from infrastructure.views.answers import put_error
@@ -31,12 +30,9 @@ def node_add(request: HttpRequest) -> HttpResponse:
         return _first(request, form, 422)
     values = form.cleaned_data
     try:
-        shown = nodes.probe(values["address"], values["ssh_port"])
+        shown = nodes.look(name=values["name"], address=values["address"], ssh_port=values["ssh_port"])
     except ServiceError as error:
         put_error(form, error)
-        return _first(request, form, 422)
-    if Node.objects.filter(name=values["name"]).exists():
-        form.add_error("name", f"There is a node named {values['name']} already. Choose another name.")
         return _first(request, form, 422)
     return _second(request, NodeConfirmForm(initial={**values, "fingerprint": shown.fingerprint}))
 

@@ -1,0 +1,59 @@
+"""Power operations on a real VM and a real CT, each verified on the engine."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from infrastructure.services import power
+from tasks.models import Task
+from tests.lab.onboarded import OnboardedLab, completed
+
+pytestmark = pytest.mark.lab
+
+GUESTS = [("secondnode2", "vmd-cli", "qemu"), ("secondnode2", "ct3", "lxc")]
+
+
+@pytest.fixture(params=GUESTS, ids=lambda guest: guest[1])
+def guest(request: pytest.FixtureRequest, onboarded_lab: OnboardedLab) -> Iterator["Guest"]:
+    made = Guest(onboarded_lab, *request.param)
+    yield made
+    onboarded_lab.lab.up()  # starts it again, and waits for its agent
+
+
+class Guest:
+    def __init__(self, panel: OnboardedLab, node: str, name: str, kind: str) -> None:
+        self.panel, self.node, self.name, self.kind = panel, node, name, kind
+
+    def does(self, service: Callable[..., Task], state: str) -> None:
+        """Run the operation; engine and inventory then show the state."""
+        completed(self.panel.run(service(user=self.panel.admin, ve=self.panel.ve(self.name))))
+        assert self.panel.lab.states(self.node)[self.name] == state
+        assert self.panel.ve(self.name).state == state
+
+    @property
+    def domain_id(self) -> str:
+        return self.panel.lab.virsh(self.node, "domid", self.name, kind=self.kind).strip()
+
+
+def test_it_shuts_down_by_itself_and_starts_again(guest: Guest) -> None:
+    before = guest.domain_id
+    guest.does(power.stop, "stopped")
+    guest.does(power.stop, "stopped")
+    guest.does(power.start, "running")
+    guest.does(power.start, "running")
+    assert guest.domain_id != before
+
+
+def test_it_is_paused_and_resumed(guest: Guest) -> None:
+    before = guest.domain_id
+    guest.does(power.pause, "paused")
+    guest.does(power.resume, "running")
+    assert guest.domain_id == before
+
+
+def test_it_restarts(guest: Guest) -> None:
+    guest.does(power.restart, "running")
+
+
+def test_it_is_forced_off(guest: Guest) -> None:
+    guest.does(power.force_off, "stopped")
