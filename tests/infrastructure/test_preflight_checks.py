@@ -310,7 +310,7 @@ def test_an_image_that_only_the_source_has_blocks_and_the_fix_ejects_it(
 
 def test_an_empty_drive_does_not_matter(cluster: Cluster, checks: Callable[..., dict[str, Check]]) -> None:
     cluster.show(cluster.primary, disks=(DiskFacts("sda", "", "file", device="cdrom"),))
-    assert checks()["media"].text == "None inserted"
+    assert checks()["media"].text == "no local media inserted"
 
 
 def test_a_kernel_that_differs_on_the_target_fails(

@@ -56,7 +56,7 @@ def snapshots(context: Context) -> Check:
     if count:
         what = "1 snapshot" if count == 1 else f"{count} snapshots"
         return failed("snapshots", f"{context.ve} has {what}, which libvirt cannot move", "Delete them first.")
-    return passed("snapshots", "None that block the move")
+    return passed("snapshots", "no snapshot that blocks the move")
 
 
 def devices(context: Context) -> Check:
@@ -66,4 +66,4 @@ def devices(context: Context) -> Check:
         return failed(
             "devices", f"{context.ve} uses devices of {context.source}: {', '.join(devices)}", "Detach them first."
         )
-    return passed("devices", f"None of {context.source}'s own")
+    return passed("devices", f"no device of {context.source}'s own")

@@ -44,7 +44,7 @@ def media(context: Context) -> Check:
         if disk.type == "block":
             return failed("media", f"{disk.target} is a drive of {context.source}: {disk.source}", "Detach it first.")
     return passed(
-        "media", ", ".join(disk.source for disk in inserted) + " on both nodes" if inserted else "None inserted"
+        "media", ", ".join(disk.source for disk in inserted) + " on both nodes" if inserted else "no local media inserted"
     )
 
 
