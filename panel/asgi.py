@@ -8,7 +8,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.settings")
 _http = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402
+from django.core.exceptions import ImproperlyConfigured  # noqa: E402
 
+from panel.accounts.checks import safe_to_listen  # noqa: E402
 from panel.routing import websocket  # noqa: E402
+
+# An ASGI server runs no system checks, and these must not be skipped.
+if _unsafe := safe_to_listen(None):
+    raise ImproperlyConfigured(" ".join(f"{error.msg} {error.hint}" for error in _unsafe))
 
 application = ProtocolTypeRouter({"http": _http, "websocket": websocket})

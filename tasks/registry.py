@@ -28,7 +28,7 @@ Lanes = Callable[[Params], "Sequence[Lane]"]
 Recover = Callable[..., "Recovery"]
 Explain = Callable[[Any], tuple[str, str]]
 F = TypeVar("F", bound=Callable[..., Any])
-QUEUES = ("default", "migrate", "backup", "control")
+QUEUES = ("default", "migrate")  # one worker each in setup/supervisord.conf
 
 
 @dataclass(frozen=True, slots=True)

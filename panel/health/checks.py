@@ -22,23 +22,17 @@ REDIS_DEADLINE = 0.5  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A process that leaves signs of life: its title, what stands still without it, and its name for bin/logs.
-
-    One that is not `expected` is listed once it has been seen: not every panel runs it.
-    """
+    """A process that leaves signs of life: its title, what stands still without it, and its name for bin/logs."""
 
     title: str
     effect: str
     program: str
-    expected: bool = True
 
 
 # The order of the page.
 PROCESSES: dict[str, Watched] = {
     "worker.default": Watched("Worker, queue default", "Power and onboarding tasks wait.", "worker-default"),
     "worker.migrate": Watched("Worker, queue migrate", "Migrations wait.", "worker-migrate"),
-    "worker.backup": Watched("Worker, queue backup", "Backups wait.", "worker-backup", expected=False),
-    "worker.control": Watched("Worker, queue control", "Reconciliation waits.", "worker-control", expected=False),
     "keeper": Watched("Keeper", "Waiting tasks are not admitted and lost ones are not noticed.", "keeper"),
     "collector": Watched("Collector", "States and figures of nodes and VEs are not updated.", "collector"),
 }
@@ -91,8 +85,7 @@ def report() -> Report:
             advice="See bin/logs web for the cause.",
         )
     now = timezone.now()
-    watched = [name for name, process in PROCESSES.items() if process.expected or (beats and name in beats)]
-    return Report([database, redis(), *(process(name, beats, now) for name in watched)])
+    return Report([database, redis(), *(process(name, beats, now) for name in PROCESSES)])
 
 
 def redis() -> Part:

@@ -139,6 +139,14 @@ def test_the_command_does_what_the_form_does(shown: Any, administrator: User, ca
 
 
 @pytest.mark.django_db
+def test_the_command_does_not_take_a_new_machine_for_the_node_it_knows(shown: Any, administrator: User) -> None:
+    arguments = ["--user", "administrator", "--name", "primary", "--address", "10.78.0.11"]
+    call_command("add_node", *arguments, "--fingerprint", KEY.fingerprint)
+    with pytest.raises(CommandError, match=r"another host key.*remove_node --name primary"):
+        call_command("add_node", *arguments, "--fingerprint", "SHA256:" + "A" * 43)
+
+
+@pytest.mark.django_db
 def test_the_command_shows_a_refusal_as_it_is(shown: Any, administrator: User, viewer: User) -> None:
     arguments = ["--name", "primary", "--address", "http://a", "--fingerprint", KEY.fingerprint]
     with pytest.raises(CommandError, match="neither an IP address nor a host name"):

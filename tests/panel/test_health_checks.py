@@ -69,15 +69,6 @@ def test_a_process_that_never_lived_is_critical(client_class: Any) -> None:
     assert answer["status"] == "degraded"
 
 
-def test_queues_that_this_panel_does_not_run_are_listed_once_they_were_seen(client_class: Any) -> None:
-    all_alive()
-    assert "worker.backup" not in client_class().get("/healthz").json()["parts"]
-
-    beat("worker.backup")
-
-    assert client_class().get("/healthz").json()["parts"]["worker.backup"]["state"] == "ok"
-
-
 def test_a_failing_database_is_503_and_leaks_nothing(client_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     database_fails(monkeypatch)
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from infrastructure.drivers.ssh import host_key
 from infrastructure.management.node_command import NodeCommand
 from infrastructure.models import Node
 from infrastructure.services import nodes
@@ -28,6 +29,11 @@ class Command(NodeCommand):
     def ask(self, user: User, options: dict[str, Any]) -> Task | None:
         name, address = options["name"], options["address"]
         known = Node.objects.filter(name=name, address=address).first()
+        if known is not None and known.host_key and host_key(known.host_key).fingerprint != options["fingerprint"]:
+            raise CommandError(
+                f"{name} is known with another host key, {host_key(known.host_key).fingerprint}. If it was installed "
+                f"anew, take the former one out first: manage.py remove_node --name {name} --wait."
+            )
         if known is not None and known.onboarded_at is not None:
             self.stdout.write(f"{name} is set up already.")
             return None

@@ -43,9 +43,8 @@ def media(context: Context) -> Check:
             return failed("media", local, f"Eject it: `virsh change-media {context.ve} {disk.target} --eject`.")
         if disk.type == "block":
             return failed("media", f"{disk.target} is a drive of {context.source}: {disk.source}", "Detach it first.")
-    return passed(
-        "media", ", ".join(disk.source for disk in inserted) + " on both nodes" if inserted else "no local media inserted"
-    )
+    there = ", ".join(disk.source for disk in inserted)
+    return passed("media", f"{there} on both nodes" if there else "no local media inserted")
 
 
 def _disk_problem(context: Context, disk: DiskFacts) -> Check | None:
