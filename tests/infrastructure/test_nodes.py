@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 
 from infrastructure.drivers import registry
 from infrastructure.drivers.base import HostKey, Unreachable
+from infrastructure.drivers.ssh import host_key
 from infrastructure.models import VE, InventoryRevision, Node, Removal
 from infrastructure.services import migration, nodes
 from infrastructure.services.errors import InvalidInput, NotPossible
@@ -17,7 +18,7 @@ from panel.audit.models import AuditRecord
 from tasks.models import Task
 from tests.infrastructure.fake_nodes import Cluster, lines_of, run
 
-KEY = HostKey("ssh-ed25519 AAAAKEY", "SHA256:" + "a" * 43, "ssh-ed25519")
+KEY = host_key("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIENGgoNg4JxHR+0H7Jm8+35Ny7cXjvHB5CS+gVjKhkjq")
 OTHER = "SHA256:" + "b" * 43
 
 
