@@ -116,11 +116,8 @@ def manage() -> Callable[..., str]:
     """manage("shell", "-c", "…") → the output of manage.py, run as the panel's own user."""
 
     def run(*argv: str) -> str:
-        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "MOORING_INSTANCE": INSTANCE, "MOORING_PORT": PORT}
-        env["MOORING_VAR"] = str(ROOT / "var" / INSTANCE)
-        prefix = ["setpriv", "--reuid", "mooring", "--regid", "mooring", "--clear-groups", "--inh-caps=-all"]
-        command = [*prefix, str(ROOT / ".venv/bin/python"), "manage.py", *argv]
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+        command = [str(ROOT / "bin" / "manage"), "--instance", INSTANCE, *argv]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -1,4 +1,4 @@
-"""`manage.py add_node`: what the Add node form does."""
+"""`bin/manage add_node`: what the Add node form does."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class Command(NodeCommand):
         if known is not None and known.host_key and host_key(known.host_key).fingerprint != options["fingerprint"]:
             raise CommandError(
                 f"{name} is known with another host key, {host_key(known.host_key).fingerprint}. If it was installed "
-                f"anew, take the former one out first: manage.py remove_node --name {name} --wait."
+                f"anew, take the former one out first: bin/manage remove_node --name {name} --wait."
             )
         if known is not None and known.onboarded_at is not None:
             self.stdout.write(f"{name} is set up already.")
