@@ -84,7 +84,8 @@ def ve_figures(ve: VE, span: str, *, current: bool) -> list[Figure]:
     found = series.fetch("ve", ve.pk, seconds)
     now = _now("ve", ve.pk, current=current)
     value = found.columns
-    memory_top = (ve.memory_bytes or 0) / GIB or None
+    # Small VEs are counted in MiB: "0.125 GiB" says less and does not fit beside the axis.
+    scale, unit = (GIB, "GiB") if (ve.memory_bytes or 0) >= GIB else (MIB, "MiB")
     return [
         Figure(
             "CPU",
@@ -103,11 +104,11 @@ def ve_figures(ve: VE, span: str, *, current: bool) -> list[Figure]:
             fmt.space(ve.memory_used if current else None),
             f"of {fmt.space(ve.memory_bytes)}" if ve.memory_bytes else "",
             chart(
-                [_scaled(value["memory"], GIB)],
+                [_scaled(value["memory"], scale)],
                 f"RAM use over {words}, now {fmt.space(now['memory'])}",
                 seconds=seconds,
-                unit="GiB",
-                maximum=memory_top,
+                unit=unit,
+                maximum=(ve.memory_bytes or 0) / scale or None,
             ),
         ),
         Figure(

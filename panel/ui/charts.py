@@ -76,8 +76,11 @@ def chart(series: Sequence[Values], label: str, *, seconds: int, unit: str = "",
 
 
 def nice_maximum(highest: float) -> float:
-    """The next of 1, 2, 4, 6, 10 × a power of ten: figures that halve well."""
-    if highest <= 0:
+    """The next of 1, 2, 4, 6, 10 × a power of ten: figures that halve well.
+
+    Below a hundredth it is 1: a scale of millionths would make noise look like load.
+    """
+    if highest < 0.01:
         return 1.0
     power = 10.0 ** math.floor(math.log10(highest))
     return next(step * power for step in (1, 2, 4, 6, 10, 20) if step * power >= highest)

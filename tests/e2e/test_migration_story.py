@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.e2e.conftest import ROOT
 from tests.e2e.lab import Lab
 from tests.e2e.test_inventory_is_true import open_node
 
@@ -97,6 +98,13 @@ def start_migration(page: Page, target: str, bandwidth: int) -> None:
     expect(dialog).to_be_hidden()
 
 
+def picture(page: Page, name: str) -> None:
+    """The README's picture comes from here; the folder is not committed."""
+    folder = ROOT / "screenshots"
+    folder.mkdir(exist_ok=True)
+    page.screenshot(path=str(folder / f"{name}.png"))
+
+
 def test_a_running_machine_moves_while_its_console_stays(
     page: Page,
     open_context: Callable[..., BrowserContext],
@@ -116,6 +124,8 @@ def test_a_running_machine_moves_while_its_console_stays(
     watcher = open_context(storage_state=signed_in_state).new_page()
     watcher.goto(f"/tasks/{task}/")
     watcher.evaluate(WATCH)
+    expect(watcher.get_by_text("MiB left").first).to_be_visible(timeout=30_000)
+    picture(watcher, "migration")
     expect(watcher.locator("#task-status")).to_contain_text("Completed", timeout=90_000)
 
     _steps_came_one_by_one(watcher, query, task)
