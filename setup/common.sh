@@ -35,18 +35,26 @@ missing_packages() {
 # Services of freshly installed packages must not start on this machine: the lab and the panel run their own.
 hold_services() {
   if [ -e /usr/sbin/policy-rc.d ]; then return; fi
+  trap drop_policy EXIT
   printf '#!/bin/sh\n# Written by Mooring while it installs packages; removed right after.\nexit 101\n' >/usr/sbin/policy-rc.d
   chmod 755 /usr/sbin/policy-rc.d
-  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+}
+
+drop_policy() {
+  if grep -qs 'Written by Mooring' /usr/sbin/policy-rc.d; then rm -f /usr/sbin/policy-rc.d; fi
 }
 
 release_services() {
-  grep -q 'Written by Mooring' /usr/sbin/policy-rc.d 2>/dev/null && rm -f /usr/sbin/policy-rc.d
+  drop_policy
   [ -d /run/systemd/system ] || return 0
   local package unit
   for package in "$@"; do
     for unit in $(dpkg-query -L "$package" 2>/dev/null | sed -n 's#^\(/usr\)\?/lib/systemd/system/\([^/@]*\.\(service\|socket\)\)$#\2#p'); do
       systemctl disable "$unit" >/dev/null 2>&1 || true
+    done
+    # Start scripts of the older kind would be started at the next boot as well.
+    for unit in $(dpkg-query -L "$package" 2>/dev/null | sed -n 's#^/etc/init.d/##p'); do
+      update-rc.d "$unit" disable >/dev/null 2>&1 || true
     done
   done
 }
@@ -57,12 +65,19 @@ install_packages() {
   for list in "$@"; do
     while read -r name; do missing+=("$name"); done < <(missing_packages "$list")
   done
+  drop_policy # an earlier run that was killed may have left it
   [ ${#missing[@]} = 0 ] && return
+  if dpkg-query -W -f '${Status}' libvirt-daemon-system-systemd 2>/dev/null | grep -q '^install ok installed$'; then
+    case " ${missing[*]} " in
+      *' libvirt-daemon-system-sysv '*)
+        die "this machine runs libvirt of its own (libvirt-daemon-system-systemd), which the lab would replace. Use another machine for the lab, or bin/up --no-lab here." ;;
+    esac
+  fi
   say "Installing Debian packages: ${missing[*]}"
   hold_services
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq || die "the package lists could not be fetched. Check the machine's network and /etc/apt/sources.list, then run this again."
-  apt-get install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" ||
+  apt-get install -y --no-remove --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" ||
     die "some packages could not be installed; apt says why above. Mend that, then run this again."
   release_services "${missing[@]}"
 }

@@ -82,16 +82,19 @@ def migrate(
     with run.step(f"Checking {plan.target}") as step:
         shared_by_proof = _check(run, step, plan)
     with run.step(f"Migrate Virtual Environment {plan.ve}") as step:
-        run.undo("ve.migrate.abort", ve_id=ve_id, source_id=source_id, target_id=target_id)
+        run.undo("ve.migrate.abort", ve_id=ve_id, source_id=source_id, target_id=target_id, autostart=autostart)
         last = _move(run, step, plan, shared_by_proof=shared_by_proof)
     with run.step("Recording the new placement") as step:
-        migration.commit(plan)
+        starts_with_it = migration.commit(plan)
         _show_migrating(run, plan, None)
-        step.line(f"{plan.ve} is on {plan.target}{', and starts with it' if autostart else ''}")
+        step.line(f"{plan.ve} is on {plan.target}{', and starts with it' if starts_with_it else ''}")
     with run.step("Completing the process") as step:
         found = migration.verify(plan)
         if found.source_silent:
-            run.warn(f"{found.words(plan)}, so whether it has let go of {plan.ve} could not be asked.")
+            run.warn(
+                f"{found.words(plan)}, so whether it has let go of {plan.ve} could not be asked"
+                f"{f'; {plan.ve} does not start with {plan.target} until its autostart is set' if autostart else ''}."
+            )
         else:
             step.line(f"{found.words(plan)}, and {plan.source} no longer has it")
         if last is not None and last.elapsed_ms:
@@ -99,25 +102,27 @@ def migrate(
 
 
 @undo("ve.migrate.abort")
-def abort(run: TaskRun, *, ve_id: int, source_id: int, target_id: int) -> None:
-    """Abort what libvirt may still be doing, and record where the VE is."""
-    plan = migration.plan(ve_id=ve_id, source_id=source_id, target_id=target_id)
+def abort(run: TaskRun, *, ve_id: int, source_id: int, target_id: int, autostart: bool = False) -> None:
+    """Abort what libvirt may still be doing, and record where the VE is; it may have arrived just before."""
+    plan = migration.plan(ve_id=ve_id, source_id=source_id, target_id=target_id, autostart=autostart)
     try:
         run.command(equivalents.virsh(plan.ve, plan.source, "domjobabort"))
         found = migration.abort(plan)
         run.line(found.words(plan))
+        migration.restore_autostart(plan, found)
         migration.record_whereabouts(plan, found)
     finally:
         _show_migrating(run, plan, None)
 
 
-def _check(run: TaskRun, step: Step, plan: Plan) -> bool:
+def _check(run: TaskRun, step: Step, plan: Plan) -> bool | None:
+    """Whether the disks were proved to be shared; None when there was a move already, which is not checked again."""
     found = migration.locate(plan)
     if found.stayed and _was_begun(run):  # it was still under way when it was recovered
         raise JobFailed(*_given_up(plan, found))
     if found.arrived or found.moving:
         step.already_done(f"{found.words(plan)}; a move under way is not checked again")
-        return False
+        return None
     passed = 0
 
     def tell(check: Check) -> None:
@@ -131,11 +136,11 @@ def _check(run: TaskRun, step: Step, plan: Plan) -> bool:
         step.note(f"{passed} passed")
 
 
-def _move(run: TaskRun, step: Step, plan: Plan, *, shared_by_proof: bool) -> MigrationProgress | None:
+def _move(run: TaskRun, step: Step, plan: Plan, *, shared_by_proof: bool | None) -> MigrationProgress | None:
     step.line(f'Operation with the Virtual Machine "{plan.ve}" is started')
     step.line(f'migrating "{plan.ve}" from "{plan.source}" to "{plan.target}"')
     found = migration.locate(plan)
-    if found.stayed:
+    if found.stayed and shared_by_proof is not None:
         step.command(_command(plan, found, shared_by_proof=shared_by_proof))
         if shared_by_proof:
             step.line(
@@ -225,8 +230,10 @@ def _settled(plan: Plan) -> Whereabouts:
 
 
 def _was_begun(run: TaskRun) -> bool:
-    """Whether the attempt whose worker died came as far as the step that moves the VE."""
-    lost = run.task.steps.filter(attempt=run.attempt - 1, undo_name="ve.migrate.abort")
+    """Whether one of the attempts whose workers died came as far as the step that moves the VE."""
+    lost = run.task.steps.filter(
+        attempt__gte=run.attempt - run.task.recoveries, attempt__lt=run.attempt, undo_name="ve.migrate.abort"
+    )
     return bool(run.task.recovering and lost.exists())
 
 

@@ -38,8 +38,8 @@ def onboard(run: TaskRun, *, node_id: int) -> None:
     with driver(node) as host:  # closed at the end: settings and identity may have changed
         _connect(run, node, host)
         _install(run, node, host)
-        changed = _certify(run, node, host)
-        _configure(run, node, host, certificate_changed=changed)
+        _certify(run, node, host)
+        _configure(run, node, host)
         facts = _reach_over_tls(run, node, host)
     drop(endpoint_for(node))
     _discover(run, node, facts)
@@ -78,12 +78,12 @@ def _install(run: TaskRun, node: Node, host: HostDriver) -> None:
         step.line(f"Installed {', '.join(missing)}")
 
 
-def _certify(run: TaskRun, node: Node, host: HostDriver) -> bool:
-    """Whether a new certificate was written."""
+def _certify(run: TaskRun, node: Node, host: HostDriver) -> None:
     with run.step("Writing certificates") as step:
         expires_at = certificates.present(host, node).expires_at
-        changed = expires_at is None
         if expires_at is None:
+            refuse_while_moving(node)
+            libvirt_settings.mark_restart(host)
             expires_at = certificates.write(host, node)
             step.line(f"O=Mooring,CN={node.name} for {', '.join(certificates.names_of(node))}")
             step.line(f"Written to {certificates.LIBVIRT_DIR} (libvirtd) and {certificates.QEMU_DIR} (migration)")
@@ -91,17 +91,16 @@ def _certify(run: TaskRun, node: Node, host: HostDriver) -> bool:
             step.already_done(f"valid until {expires_at:%b %d, %Y}")
         step.note(f"valid until {expires_at:%b %d, %Y}")
         _save(node, certificate_expires_at=expires_at)
-    return changed
 
 
-def _configure(run: TaskRun, node: Node, host: HostDriver, *, certificate_changed: bool) -> None:
+def _configure(run: TaskRun, node: Node, host: HostDriver) -> None:
     with run.step("Configuring libvirt") as step:
         systemd = libvirt_settings.under_systemd(host)
         changes = libvirt_settings.pending(host, systemd=systemd)
-        if not changes and not certificate_changed:
+        if not changes and not libvirt_settings.restart_needed(host):
             step.already_done("the settings are as they must be")
             return
-        _refuse_while_moving(node)
+        refuse_while_moving(node)
         libvirt_settings.apply(host, changes)
         for change in changes:
             step.line(f"Wrote Mooring's block in {change.path}")
@@ -111,8 +110,8 @@ def _configure(run: TaskRun, node: Node, host: HostDriver, *, certificate_change
         step.line("libvirtd was restarted; guests run on")
 
 
-def _refuse_while_moving(node: Node) -> None:
-    """A restart of libvirtd would abort a migration."""
+def refuse_while_moving(node: Node) -> None:
+    """A restart of libvirtd would abort a migration. JobFailed while one is open."""
     moving = Task.objects.filter(
         kind="ve.migrate", state__in=OPEN_STATES, targets__object_type="node", targets__object_id=node.pk
     ).first()

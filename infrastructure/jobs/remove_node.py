@@ -1,8 +1,8 @@
 """Taking a node out of Mooring. Its Virtual Environments run on; the panel only lets go of them."""
 
-from infrastructure.drivers.base import DriverError
+from infrastructure.drivers.base import Refused, Unreachable
 from infrastructure.drivers.registry import drop
-from infrastructure.jobs.onboard_node import find
+from infrastructure.jobs.onboard_node import find, refuse_while_moving
 from infrastructure.models import Node
 from infrastructure.services import inventory
 from infrastructure.services.endpoints import driver, endpoint_for
@@ -29,9 +29,10 @@ def recover(run: TaskRun, *, node_id: int) -> Recovery:
 def remove(run: TaskRun, *, node_id: int) -> None:
     node = find(node_id)
     with run.step(f"Taking Mooring's settings off {node}") as step:
+        refuse_while_moving(node)  # a retry comes long after the request was checked
         try:
             _clean(step, node)
-        except DriverError as error:
+        except (Unreachable, Refused) as error:  # nothing can be done there from here; other faults can be mended
             run.warn(
                 f"{sentence(error.message)} Its certificate stays valid until "
                 f"{node.certificate_expires_at or 'it expires'}: delete {certificates.LIBVIRT_DIR} and "
@@ -49,13 +50,15 @@ def remove(run: TaskRun, *, node_id: int) -> None:
 def _clean(step: Step, node: Node) -> None:
     with driver(node) as host:
         changed = libvirt_settings.remove(host)
+        if changed:
+            step.line(f"Took Mooring's block out of {', '.join(change.path for change in changed)}")
+        if libvirt_settings.restart_needed(host):
+            systemd = libvirt_settings.under_systemd(host)
+            for argv in libvirt_settings.release_commands(systemd=systemd):
+                step.command(argv)
+            libvirt_settings.release(host, systemd=systemd)
+        else:
+            step.already_done("no settings of Mooring are there")
+        # Last, for the mark of the restart lies there too.
         step.command(["rm", "-rf", "--", certificates.LIBVIRT_DIR, certificates.QEMU_DIR])
         certificates.remove(host)
-        if not changed:
-            step.already_done("no settings of Mooring are there")
-            return
-        step.line(f"Took Mooring's block out of {', '.join(change.path for change in changed)}")
-        systemd = libvirt_settings.under_systemd(host)
-        for argv in libvirt_settings.release_commands(systemd=systemd):
-            step.command(argv)
-        libvirt_settings.release(host, systemd=systemd)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models import F
 
 from infrastructure.drivers.base import Conflict, MigrationProgress, TimedOut, Unreachable
 from infrastructure.drivers.facts import VEState
@@ -52,7 +53,7 @@ def move(cluster: Cluster) -> Callable[..., Task]:
 
 def lost_worker() -> None:
     """As the reaper leaves it when the worker died in the middle of the move."""
-    Task.objects.update(state="queued", recovering=True)
+    Task.objects.update(state="queued", recovering=True, recoveries=F("recoveries") + 1)
 
 
 def begun(task: Task, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from infrastructure.drivers.base import Completed, Refused
+from infrastructure.drivers.base import Completed, DriverError, Refused
 from infrastructure.models import Node
 from infrastructure.services import migration, nodes
 from infrastructure.services.onboarding import certificates, libvirt_settings
 from infrastructure.services.onboarding.packages import PACKAGES
+from panel.accounts.models import User
 from panel.trust import ca
 from tasks.models import Task
 from tests.infrastructure.fake_nodes import Cluster, commands_of, lines_of, run, steps_of
@@ -34,9 +35,12 @@ class Host:
         self.ran: list[str] = []
         self.uid = "0"
         self.installed = set(PACKAGES)
+        self.faults: dict[str, Exception] = {}
 
     def run(self, argv: list[str], **_: Any) -> Completed:
         self.ran.append(" ".join(argv))
+        if (fault := self.faults.pop(self.ran[-1], None)) is not None:
+            raise fault
         code, text = 0, ""
         if argv[0] == "id":
             text = self.uid
@@ -48,6 +52,9 @@ class Host:
             code = 0 if all(path in self.files for path in argv[3:]) else 1
         elif argv[0] in ("test", "getent"):
             code = 1
+        elif argv[0] == "rm":
+            for path in [path for path in self.files if path.startswith(tuple(argv[3:]))]:
+                del self.files[path]
         elif "install" in argv and "apt-get" in argv:
             self.installed |= set(argv[argv.index("install") + 1 :])
         return Completed(text.encode(), b"", code)
@@ -144,3 +151,65 @@ def test_libvirtd_is_not_restarted_under_a_migration(cluster: Cluster, host: Hos
     assert task.state == "failed"
     assert f"(task {moving.pk})" in task.reason and "would abort" in task.reason
     assert not [command for command in host.ran if "restart" in command]
+    assert not host.files, "nothing is written that only a restart would take up"
+
+
+def test_a_restart_that_failed_is_made_up_for_by_the_next_attempt(cluster: Cluster, host: Host) -> None:
+    host.faults["service libvirtd restart"] = DriverError("libvirtd did not start again")
+    assert onboard().state == "failed"
+    host.ran.clear()
+    assert onboard().state == "completed"
+    assert "service libvirtd restart" in host.ran
+    assert libvirt_settings.RESTART_MARK not in host.files
+
+
+def test_a_certificate_cut_off_before_the_restart_is_taken_up_by_the_next_attempt(
+    cluster: Cluster, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onboard()
+    del host.files[f"{certificates.LIBVIRT_DIR}/servercert.pem"]
+    with monkeypatch.context() as patch:
+        patch.setattr(libvirt_settings, "pending", lambda *_, **__: (_ for _ in ()).throw(DriverError("cut off")))
+        assert onboard().state == "failed"
+    host.ran.clear()
+    assert onboard().state == "completed"
+    assert "service libvirtd restart" in host.ran
+
+
+def remove(user: User) -> Task:
+    return run(nodes.remove(user=user, node=Node.objects.get(name="primary")))
+
+
+def test_a_removal_restarts_libvirtd_without_the_settings_and_leaves_no_key(
+    cluster: Cluster, host: Host, administrator: User
+) -> None:
+    onboard()
+    host.ran.clear()
+    assert remove(administrator).state == "completed"
+    assert "service libvirtd restart" in host.ran
+    assert not [path for path in host.files if path.startswith("/etc/pki")]
+
+
+def test_a_removal_cut_off_before_the_restart_does_it_at_the_next_attempt(
+    cluster: Cluster, host: Host, administrator: User
+) -> None:
+    onboard()
+    host.faults["service libvirtd restart"] = DriverError("libvirtd did not start again")
+    task = remove(administrator)
+    assert task.state == "failed" and "did not start again" in task.reason
+    assert Node.objects.filter(name="primary").exists()
+    host.ran.clear()
+    assert remove(administrator).state == "completed"
+    assert "service libvirtd restart" in host.ran
+
+
+def test_a_removal_does_not_restart_libvirtd_under_a_migration_that_came_later(
+    cluster: Cluster, host: Host, administrator: User
+) -> None:
+    onboard()
+    queued = nodes.remove(user=administrator, node=Node.objects.get(name="primary"))
+    moving = migration.start(user=None, ve=cluster.vmtest, target=Node.objects.get(name="secondnode1"))
+    files = dict(host.files)
+    task = run(queued)
+    assert task.state == "failed" and f"(task {moving.pk})" in task.reason
+    assert host.files == files and Node.objects.filter(name="primary").exists()

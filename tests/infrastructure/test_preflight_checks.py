@@ -282,6 +282,25 @@ def test_the_marker_goes_away_even_when_the_target_falls_silent(
     assert list(source.files) == ["/srv/images/vmtest.qcow2"]
 
 
+def test_a_marker_that_the_source_cannot_delete_is_deleted_by_the_target_and_the_cause_is_kept(
+    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
+) -> None:
+    source, target = storage(shared=True)
+    target.faults["cat"] = TimedOut("secondnode1 did not answer")
+    source.faults["rm"] = TimedOut("primary did not finish rm")
+    check = checks()["disks"]
+    assert (check.state, check.text) == ("unknown", "Could not ask: secondnode1 did not answer.")
+    assert list(source.files) == ["/srv/images/vmtest.qcow2"]
+
+
+def test_the_proof_stands_even_when_no_node_deletes_the_marker(
+    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
+) -> None:
+    for disk in storage(shared=True):
+        disk.faults["rm"] = TimedOut("no answer")
+    assert checks()["disks"].shared_by_proof
+
+
 def test_a_folder_that_cannot_be_written_is_not_proved(
     cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
 ) -> None:

@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from django.db.models import F
 
 from tasks.choices import FINAL_STATES
 from tasks.models import Task
@@ -30,7 +31,7 @@ def on_exactly_one_node(panel: OnboardedLab, node: str) -> None:
 
 def lose_the_worker(task: Task) -> None:
     """What the reaper does once the heartbeat has stood still."""
-    Task.objects.filter(pk=task.pk).update(state="queued", recovering=True)
+    Task.objects.filter(pk=task.pk).update(state="queued", recovering=True, recoveries=F("recoveries") + 1)
 
 
 def test_there_and_back_with_its_counter_going_on(onboarded_lab: OnboardedLab) -> None:

@@ -31,10 +31,13 @@ def check(plan: Plan, on_result: Callable[[preflight.Check], None]) -> bool:
     return any(check.shared_by_proof for check in checks)
 
 
-def execute(plan: Plan, *, shared_by_proof: bool, on_progress: OnProgress, tell: Tell) -> MigrationProgress | None:
+def execute(
+    plan: Plan, *, shared_by_proof: bool | None, on_progress: OnProgress, tell: Tell
+) -> MigrationProgress | None:
     """Move the VE, or watch the move that is under way already, or find that it has arrived.
 
-    shared_by_proof: what `check` returned; only then libvirt's objection to unknown storage is overruled.
+    shared_by_proof: what `check` returned; only when true libvirt's objection to unknown storage is overruled. None:
+    the checks were passed over because a move was under way; then no other one is begun.
     Returns the last figures where known. JobFailed with the cause and where the VE is; what `on_progress` raises.
     """
     found = locate(plan)
@@ -44,7 +47,9 @@ def execute(plan: Plan, *, shared_by_proof: bool, on_progress: OnProgress, tell:
     if found.moving:
         tell(f"{plan.source} is moving it already; that job is watched instead of starting another")
         return _watch(plan, on_progress, cause="The move was begun before this attempt.")
-    if not found.stayed:
+    if found.stayed and shared_by_proof is None:
+        raise JobFailed(f"The move that was under way was aborted; {found.words(plan)}.", "Retry the task.")
+    if not found.stayed or shared_by_proof is None:
         raise JobFailed(f"It cannot be moved now: {found.words(plan)}.", "Look at both nodes, then retry the task.")
     try:
         return _migrate(plan, shared_by_proof, on_progress)
@@ -129,17 +134,29 @@ def verify(plan: Plan) -> Whereabouts:
         time.sleep(POLL_SECONDS)
 
 
-def commit(plan: Plan) -> None:
-    """Give the VE its autostart flag again and read both nodes into the inventory.
+def commit(plan: Plan) -> bool:
+    """Give the VE its autostart flag again and read both nodes into the inventory; whether it has the flag.
 
-    JobFailed when the inventory then does not show the VE on the target.
+    JobFailed when the VE is not on the target alone, or the inventory does not show it there.
     """
-    if plan.autostart:
-        plan.target_driver.set_autostart(plan.uuid, True)
-    record_whereabouts(plan, locate(plan))
+    found = verify(plan)
+    flagged = restore_autostart(plan, found)
+    record_whereabouts(plan, found)
     shown = VE.objects.select_related("node").get(pk=plan.ve.pk)
     if shown.node_id != plan.target.pk:
         raise JobFailed(f"The inventory shows {plan.ve} on {shown.node}, not on {plan.target}.", "Retry the task.")
+    return flagged
+
+
+def restore_autostart(plan: Plan, found: Whereabouts) -> bool:
+    """Set the flag, which does not travel, once the source has forgotten the VE; whether it was set.
+
+    Earlier, after a power cut, both nodes would start it.
+    """
+    if not (plan.autostart and found.settled_on_target):
+        return False
+    plan.target_driver.set_autostart(plan.uuid, True)
+    return True
 
 
 def abort(plan: Plan) -> Whereabouts:

@@ -40,13 +40,17 @@ class Whereabouts:
 
     @property
     def arrived(self) -> bool:
-        """The target has it for good, and the source, which answers, no longer runs it."""
+        """The target has it for good, and the source, which answers, no longer runs it.
+
+        Two stopped definitions say nothing about where it belongs.
+        """
         return (
             not self.moving
             and not self.source_silent
             and self.target is not None
             and not _waits(self.target)
             and not _up(self.source)
+            and (self.source is None or _up(self.target))
         )
 
     @property
@@ -61,8 +65,14 @@ class Whereabouts:
 
     @property
     def stayed(self) -> bool:
-        """The source has it, no job moves it, and the target has nothing of it (or cannot be asked)."""
-        return self.source is not None and not self.moving and self.target is None
+        """The source has it, no job moves it, and the target has nothing of it.
+
+        Of a target that cannot be asked only a running source proves that: a paused one may be what a move left behind
+        whose other half runs there.
+        """
+        if self.source is None or self.moving or self.target is not None:
+            return False
+        return not self.target_silent or self.source.state is VEState.RUNNING
 
     def words(self, plan: Plan) -> str:
         """Such as "vmtest runs on primary"; for messages, so every combination is told."""

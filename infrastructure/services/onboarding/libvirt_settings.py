@@ -11,6 +11,8 @@ from panel.trust import ca
 LIBVIRTD_CONF = "/etc/libvirt/libvirtd.conf"
 DEFAULTS = "/etc/default/libvirtd"
 LOG = "/var/log/libvirt/libvirtd.log"
+# Lies on the node from before the first change until libvirtd has taken all of them up, whoever made them.
+RESTART_MARK = f"{LIBVIRT_DIR}/restart-needed"
 TLS_SOCKET = "libvirtd-tls.socket"
 RESTART_SECONDS = 90.0
 START_SECONDS = 15.0
@@ -50,7 +52,25 @@ def pending(host: HostCommands, *, systemd: bool) -> list[Change]:
     return [change for change in _wanted(host, systemd=systemd) if change.wanted != _read(host, change.path)]
 
 
+def mark_restart(host: HostCommands) -> None:
+    """Note on the node that libvirtd must be restarted; `restart` and `release` delete the note. Before any change."""
+    host.run(["install", "-d", "-m", "0700", LIBVIRT_DIR])
+    host.write_file(RESTART_MARK, b"libvirtd has yet to take up what Mooring changed.\n")
+
+
+def restart_needed(host: HostCommands) -> bool:
+    """Whether libvirtd has yet to take up a change, also one of an attempt that was cut off."""
+    try:
+        host.read_file(RESTART_MARK)
+    except NotFound:
+        return False
+    return True
+
+
 def apply(host: HostCommands, changes: list[Change]) -> None:
+    """Write the files; libvirtd takes them up with `restart` or `release`."""
+    if changes:
+        mark_restart(host)
     for change in changes:
         host.write_file(change.path, change.wanted.encode("utf-8", "surrogateescape"), mode=0o644)
 
@@ -82,18 +102,20 @@ def release_commands(*, systemd: bool) -> list[list[str]]:
 
 def restart(host: HostCommands, *, systemd: bool) -> None:
     """Restart libvirtd and see to it that it runs. DriverError with its own words when it does not start."""
-    for argv in restart_commands(systemd=systemd):
-        host.run(argv, deadline=RESTART_SECONDS)
-    if not systemd:
-        _ensure_started(host)
+    _carry_out(host, restart_commands(systemd=systemd), systemd=systemd)
 
 
 def release(host: HostCommands, *, systemd: bool) -> None:
     """Have libvirtd go on without the settings. DriverError when it does not start."""
-    for argv in release_commands(systemd=systemd):
+    _carry_out(host, release_commands(systemd=systemd), systemd=systemd)
+
+
+def _carry_out(host: HostCommands, commands: list[list[str]], *, systemd: bool) -> None:
+    for argv in commands:
         host.run(argv, deadline=RESTART_SECONDS)
     if not systemd:
         _ensure_started(host)
+    host.run(["rm", "-f", "--", RESTART_MARK])
 
 
 def _ensure_started(host: HostCommands) -> None:

@@ -8,9 +8,13 @@ import secrets
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-from infrastructure.drivers.base import HostCommands
+import structlog
+
+from infrastructure.drivers.base import DriverError, HostCommands, within
 
 MARKER = ".mooring-marker-"
+REMOVAL_SECONDS = 5.0
+log = structlog.get_logger("mooring.preflight")
 
 
 class SharedFolders:
@@ -48,7 +52,17 @@ class SharedFolders:
             self._source.run(["tee", "--", marker], input=text)
             return self._target.run(["cat", "--", marker], check=False).stdout == text
         finally:
-            self._source.run(["rm", "-f", "--", marker], check=False)
+            self._delete(marker)
+
+    def _delete(self, marker: str) -> None:
+        """Never raises: what went wrong before counts. A shared folder can be cleared from either node."""
+        for host in (self._source, self._target):
+            try:
+                with within(REMOVAL_SECONDS):  # of its own: the question may have used up its time
+                    host.run(["rm", "-f", "--", marker])
+                return
+            except DriverError as error:
+                log.warning("a marker could not be deleted", path=marker, reason=str(error))
 
     def differing(self, paths: Collection[str]) -> list[str]:
         """Which of these small files (a kernel, an initrd) are missing on one node or have another content there."""
