@@ -63,7 +63,8 @@ def _open_migrate_dialog(page: Page, paths: dict[str, str]) -> None:
 DIALOGS: dict[str, Callable[[Page, dict[str, str]], None]] = {"ve-migrate": _open_migrate_dialog}
 
 
-def _themes(browser: Browser, state: object) -> Iterator[tuple[str, Page]]:
+def _themes(browser: Browser, state: object = None) -> Iterator[tuple[str, Page]]:
+    """A page for each theme and width; signed in when the cookies of a login are given."""
     for theme in ("light", "dark"):
         for width, height in SIZES.items():
             context = browser.new_context(
@@ -86,8 +87,10 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
         context = browser.new_context(base_url=URL, ignore_https_errors=True)
         page = context.new_page()
-        page.goto("/account/login/")
-        _shoot(page, "login-light-1440")
+        for suffix, stranger in _themes(browser):
+            stranger.goto("/account/login/")
+            _shoot(stranger, f"login-{suffix}")
+            count += 1
         sign_in(page, "admin", password)
         paths, state = pages(page), context.storage_state()
         for suffix, themed in _themes(browser, state):
@@ -101,7 +104,7 @@ def main() -> None:
                 _shoot(themed, f"{name}-{suffix}")
                 count += 1
         browser.close()
-    sys.stdout.write(f"{count + 1} pictures in {FOLDER.relative_to(Path.cwd())}/\n")
+    sys.stdout.write(f"{count} pictures in {FOLDER.relative_to(Path.cwd())}/\n")
 
 
 def _shoot(page: Page, name: str) -> None:
