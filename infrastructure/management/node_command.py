@@ -1,6 +1,7 @@
 """What the commands about nodes share: in whose name they act, and waiting for the task they started."""
 
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -16,7 +17,7 @@ LOOK_EVERY = 0.5
 WAIT_SECONDS = 1200.0
 
 
-class NodeCommand(BaseCommand):
+class NodeCommand(BaseCommand, ABC):
     """Calls the service that the form calls, with the same rights, and shows its refusal as it is."""
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,9 +39,9 @@ class NodeCommand(BaseCommand):
             if options["wait"]:
                 self._wait(task)
 
+    @abstractmethod
     def ask(self, user: User, options: dict[str, Any]) -> Task | None:
         """Call the service; None when there is nothing to do."""
-        raise NotImplementedError
 
     def _wait(self, task: Task) -> None:
         """Show each step as it begins. CommandError when the task does not complete."""
