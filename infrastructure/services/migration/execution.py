@@ -48,7 +48,7 @@ def execute(
         tell(f"{plan.source} is moving it already; that job is watched instead of starting another")
         return _watch(plan, on_progress, cause="The move was begun before this attempt.")
     if found.stayed and shared_by_proof is None:
-        raise JobFailed(f"The move that was under way was aborted; {found.words(plan)}.", "Retry the task.")
+        raise JobFailed(f"libvirt aborted the migration; {found.words(plan)}.", "Retry the task.")
     if not found.stayed or shared_by_proof is None:
         raise JobFailed(f"It cannot be moved now: {found.words(plan)}.", "Look at both nodes, then retry the task.")
     try:
