@@ -42,7 +42,6 @@ class Hub:
             self._channel = f"live.hub.{uuid.uuid4().hex}"
             poke.listen(self._from_thread)
             self._tasks = [asyncio.create_task(self._receive(self._channel)), asyncio.create_task(self._mend())]
-            await asyncio.sleep(0)  # the layer must know the channel before it joins a group
         await self._settle(topic)
 
     async def leave(self, topic: str, wake: Wake) -> None:
@@ -65,6 +64,9 @@ class Hub:
                 if layer is None or wanted == (topic in self._joined):
                     return True
                 if wanted:
+                    # The layer learns of the channel in the receiver's first step, and must know it to join a group;
+                    # of several topics that are followed at once any may come here before it.
+                    await asyncio.sleep(0)
                     await layer.group_add(group_name(topic), self._channel)
                     self._joined.add(topic)
                 else:

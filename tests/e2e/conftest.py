@@ -117,7 +117,9 @@ def manage() -> Callable[..., str]:
 
     def run(*argv: str) -> str:
         command = [str(ROOT / "bin" / "manage"), "--instance", INSTANCE, *argv]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        # The tests' own settings (hasher, broker) must not reach the panel.
+        env = {"PATH": os.environ["PATH"]}
+        done = subprocess.run(command, capture_output=True, env=env, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
