@@ -93,6 +93,7 @@ def sign_in(page: Page, user: str, secret: str) -> None:
     page.get_by_label("Password", exact=True).fill(secret)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("tree", name="Infrastructure").wait_for()
+    page.wait_for_load_state("load")
 
 
 @pytest.fixture(scope="session")

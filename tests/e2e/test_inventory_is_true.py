@@ -18,7 +18,8 @@ EXPECTED = {
 
 
 def open_node(page: Page, node: str) -> None:
-    """Open the node's children in the tree."""
+    """Open the node's children in the tree. Before the page's scripts run, a click there opens the node's page."""
+    page.wait_for_load_state("load")
     item = page.get_by_role("treeitem", name=f"{node},")
     if item.get_attribute("aria-expanded") != "true":
         item.locator(".tw").click()
