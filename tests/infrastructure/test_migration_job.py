@@ -11,6 +11,7 @@ from infrastructure.drivers.facts import VEState
 from infrastructure.models import VE, Node
 from infrastructure.services import migration
 from infrastructure.services.migration import MigrationOptions, execution
+from tasks.errors import JobFailed
 from tasks.models import Task
 from tasks.services import cancel, retry
 from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, lines_of, run, steps_of
@@ -320,3 +321,15 @@ def test_figures_are_reported_in_the_units_of_the_task_page(
     figures = kept[0]["figures"]
     assert (figures["rate_mib"], figures["remaining_mib"], figures["copied_mib"]) == (16.0, 64.0, 60.0)
     assert (figures["dirty_mib"], figures["expected_pause_ms"], figures["iteration"]) == (1.0, 250, 2)
+
+
+def test_where_the_checks_were_passed_over_no_move_is_begun(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = (Node.objects.get(name=name) for name in ("primary", "secondnode1"))
+    plan = migration.plan(ve_id=cluster.vmtest.pk, source_id=source.pk, target_id=target.pk)
+    moves: list[Any] = []
+    monkeypatch.setattr(cluster.primary, "migrate", lambda *args, **_: moves.append(args))
+
+    with pytest.raises(JobFailed, match="libvirt aborted the migration; vmtest runs on primary"):
+        migration.execute(plan, shared_by_proof=None, on_progress=lambda seen: None, tell=lambda text: None)
+
+    assert not moves
