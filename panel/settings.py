@@ -106,7 +106,14 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR / 'db.sqlite3'}")}
+
+def _database_url() -> str:
+    """What `bin/up --database` kept, for it may hold a password; SQLite when nothing was said."""
+    path = KEYS_DIR / "database_url"
+    return path.read_text().strip() if path.exists() else f"sqlite:///{VAR / 'db.sqlite3'}"
+
+
+DATABASES = {"default": env.db("DATABASE_URL", default=_database_url())}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE takes the write lock at BEGIN, so two writers wait for each other instead of failing at upgrade.
     DATABASES["default"]["OPTIONS"] = {
@@ -114,6 +121,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;",
     }
+else:
+    # A database that does not answer is said within seconds, not after TCP's minutes.
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+    )
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

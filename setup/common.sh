@@ -22,6 +22,31 @@ use_instance() {
   export MOORING_ROOT=$ROOT MOORING_INSTANCE=$1 MOORING_VAR=$ROOT/var/$1 MOORING_PORT=$2
 }
 
+# choose_database KIND: what bin/up was told; "" keeps what the instance has. Sets DATABASE to sqlite or an address.
+choose_database() {
+  local kept=sqlite file=$MOORING_VAR/keys/database_url
+  [ ! -e "$file" ] || kept=$(cat "$file")
+  case $1 in
+    '') DATABASE=$kept ;;
+    sqlite) DATABASE=sqlite ;;
+    postgres) DATABASE=postgres://$SERVICE_USER@/$MOORING_VAR/run/mooring ;;
+    postgres://* | postgresql://*) DATABASE=$1 ;;
+    *) die "'$1' is no database: say sqlite, postgres, or an address such as postgres://user:password@db.example.net/mooring." ;;
+  esac
+  if [ -e "$MOORING_VAR/keys/secret_key" ] && [ "$DATABASE" != "$kept" ]; then
+    die "the panel $MOORING_INSTANCE keeps its data in another database already, and would begin without it here. Leave --database out, or begin another panel with --instance."
+  fi
+}
+
+own_postgres() { [ "$DATABASE" = "postgres://$SERVICE_USER@/$MOORING_VAR/run/mooring" ]; }
+
+# The address may hold a password: it lies with the keys.
+keep_database_choice() {
+  [ "$DATABASE" != sqlite ] || return 0
+  install -d -o "$SERVICE_USER" -g "$SERVICE_USER" -m 700 "$MOORING_VAR/keys"
+  write_as_panel "$MOORING_VAR/keys/database_url" <<<"$DATABASE"
+}
+
 missing_packages() {
   local list=$1 name
   while read -r name; do
@@ -122,4 +147,13 @@ ensure_user() {
 # as_panel CMD...: run as the panel's user, with nothing of root's rights.
 as_panel() {
   setpriv --reuid "$SERVICE_USER" --regid "$SERVICE_USER" --clear-groups --inh-caps=-all --no-new-privs -- env HOME=/nonexistent "$@"
+}
+
+# write_as_panel FILE: standard input, into a file that only the panel may read.
+write_as_panel() { as_panel sh -c 'umask 077 && mkdir -p "$(dirname "$1")" && cat >"$1"' sh "$1"; }
+
+# remove_instance: everything the instance in use has written; also what a killed run of bin/chaos left on a small disk.
+remove_instance() {
+  if mountpoint -q "$MOORING_VAR"; then umount "$MOORING_VAR"; fi
+  rm -rf "$MOORING_VAR"
 }

@@ -16,7 +16,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 CELERY_BROKER_URL = "memory://"
 
-# A file, as in production: threads that share SQLite's in-memory database lock each other out.
-_test_database = tempfile.mkdtemp(prefix="mooring-test-db-")
-atexit.register(shutil.rmtree, _test_database, ignore_errors=True)
-DATABASES["default"]["TEST"] = {"NAME": str(Path(_test_database) / "db.sqlite3")}  # noqa: F405
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
+    # A file, as in production: threads that share SQLite's in-memory database lock each other out.
+    _test_database = tempfile.mkdtemp(prefix="mooring-test-db-")
+    atexit.register(shutil.rmtree, _test_database, ignore_errors=True)
+    DATABASES["default"]["TEST"] = {"NAME": str(Path(_test_database) / "db.sqlite3")}  # noqa: F405

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from infrastructure.drivers import registry
 from infrastructure.models import VE, Node
@@ -20,6 +19,7 @@ from panel.trust import ca, ssh_key
 from tasks import messages
 from tasks.models import Task, TaskLine, TaskStep
 from tasks.runner import execute
+from tests import database
 from tests.lab.conftest import ROOT, RunningLab
 
 _INSTALL_KEY = """umask 077
@@ -74,7 +74,7 @@ class OnboardedLab:
         code = f"import django; django.setup(); from tasks.runner import execute; execute({task.pk}, 'test')"
         environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+            "DATABASE_URL": database.address(),
         }
         process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment)
         try:

@@ -17,6 +17,7 @@ from django.db import OperationalError, connection
 from panel.health.models import Beat
 from tasks.keeper import Keeper
 from tasks.models import Task
+from tests import database
 from tests.tasks.helpers import copy
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,7 +76,7 @@ def test_the_command_ends_cleanly_on_sigterm_and_needs_no_redis(tmp_path: Path) 
         "DJANGO_SETTINGS_MODULE": "panel.settings",
         "MOORING_VAR": str(tmp_path),
         "MOORING_SECRET_KEY": "x" * 50,
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "DATABASE_URL": database.address(),
     }
     keeper = subprocess.Popen([sys.executable, "manage.py", "keep"], cwd=ROOT, env=environment)
     try:

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import connection
 
 from panel.celery import app
 from panel.health.models import Beat
 from tasks import messages
 from tasks.models import Task, TaskStep
 from tasks.services import enqueue
+from tests import database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ class Cluster:
             "MOORING_VAR": str(self.folder),
             "MOORING_SECRET_KEY": "x" * 50,
             "MOORING_REDIS_URL": f"unix://{self.socket}",
-            "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+            "DATABASE_URL": database.address(),
         }
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
