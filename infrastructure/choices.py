@@ -19,6 +19,11 @@ class VEState(models.TextChoices):
     UNKNOWN = "unknown", "Unknown"
 
 
+class ConsoleKind(models.TextChoices):
+    SCREEN = "screen", "Screen"  # a VM's display
+    TEXT = "text", "Text"  # a VM's serial port, a container's console
+
+
 class NodeState(models.TextChoices):
     NEW = "new", "Not set up"
     ONLINE = "online", "Running"

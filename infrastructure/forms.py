@@ -1,59 +1,13 @@
 """Forms of nodes and VEs. Services check again what matters; here the fields get their words and limits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
 
 from infrastructure.services.migration.plan import MOST_BANDWIDTH, MOST_DOWNTIME
 from infrastructure.services.power import LONGEST_WAIT, STOP_SECONDS
-
-
-class Fields(forms.Form):
-    """Base of our forms: the UI guide's classes, and errors tied to their fields for screen readers."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("label_suffix", "")
-        super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            _word(field)
-            if isinstance(field.widget, forms.TextInput | forms.NumberInput):
-                field.widget.attrs.setdefault("class", "form-control")
-                field.widget.attrs.setdefault("autocomplete", "off")
-            if field.help_text:
-                field.widget.attrs["aria-describedby"] = f"{self[name].auto_id}-help"
-
-    def mark_errors(self) -> None:
-        """Outline the fields at fault; call it before an invalid form is shown again."""
-        for name in self.errors:
-            if name in self.fields:
-                attrs = self.fields[name].widget.attrs
-                attrs["aria-invalid"] = "true"
-                attrs["class"] = f"{attrs.get('class', '')} bad".strip()
-                attrs["aria-describedby"] = f"{self[name].auto_id}-error"
-
-
-def _word(field: forms.Field) -> None:
-    """Error texts that say how to put it right."""
-    if field.required and field.error_messages["required"] == forms.Field.default_error_messages["required"]:
-        field.error_messages["required"] = f"Enter {_article(field)}."
-    if isinstance(field, forms.IntegerField):
-        limits = f"Use {field.min_value:,} to {field.max_value:,}."
-        field.error_messages["invalid"] = f"Enter a whole number. {limits}"
-        for validator in field.validators:
-            validator.message = limits  # type: ignore[attr-defined]
-    elif isinstance(field, forms.CharField) and field.max_length:
-        for validator in field.validators:
-            if getattr(validator, "code", "") == "max_length":
-                validator.message = f"Use at most {field.max_length} characters."  # type: ignore[attr-defined]
-
-
-def _article(field: forms.Field) -> str:
-    """ "an address", "a name", "a number"."""
-    if isinstance(field, forms.IntegerField):
-        return "a number"
-    word = str(field.label or "value").lower()
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+from panel.ui.forms import Fields
 
 
 class NodeAddForm(Fields):
@@ -115,7 +69,51 @@ class MigrateForm(Fields):
     auto_converge = forms.BooleanField(
         label="Slow down the guest if memory changes too fast", required=False, initial=True
     )
+    pause_limit_ms = forms.IntegerField(
+        label="If that does not help, raise the pause to",
+        min_value=0,
+        max_value=MOST_DOWNTIME,
+        initial=1200,
+        required=False,
+        help_text="Doubled step by step, each told in the log; then it fails. 0 means never",
+    )
+    copy_disks = forms.BooleanField(label="Copy disks that the target does not share", required=False)
+    delete_source = forms.BooleanField(label="Delete the source's copy after the move", required=False, initial=True)
 
     def __init__(self, *args: Any, nodes: Iterable[tuple[int, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["target"].choices = list(nodes)  # type: ignore[attr-defined]
+
+    def clean_pause_limit_ms(self) -> int:
+        return self.cleaned_data["pause_limit_ms"] or 0
+
+
+class VEMigrateForm(MigrateForm):
+    """The dialog of one VE: it says how the VE moves, too. `entered`: what the dialog held before it was shown anew."""
+
+    OF_MODE = {"live": ("max_downtime_ms", "pause_limit_ms", "auto_converge"), "offline": ("force_off",)}
+
+    mode = forms.ChoiceField(choices=[("live", "Live"), ("offline", "Offline")], required=False)
+    force_off = forms.BooleanField(label="Force it off if it does not shut down within 60 s", required=False)
+
+    def __init__(self, *args: Any, entered: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            if entered and "mode" in entered:
+                checkbox = isinstance(field, forms.BooleanField)
+                self.initial[name] = name in entered if checkbox else entered.get(name, "")
+
+    def clean(self) -> dict[str, Any]:
+        """What belongs to the other mode is not shown and must not stand in the way."""
+        cleaned = super().clean() or {}
+        if cleaned.get("mode") == "offline":
+            for name in self.OF_MODE["live"]:
+                self.errors.pop(name, None)
+                cleaned.setdefault(name, self.fields[name].initial)
+        return cleaned
+
+    def kept(self, mode: str) -> list[tuple[str, Any]]:
+        """The values of the other mode's fields, to be there again when it is chosen; an empty one is left out."""
+        other = "offline" if mode == "live" else "live"
+        pairs = [(name, self[name].value()) for name in self.OF_MODE[other]]
+        return [(name, "on" if value is True else value) for name, value in pairs if value not in (None, "", False)]

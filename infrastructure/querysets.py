@@ -1,9 +1,10 @@
 """Sets of nodes and VEs, as the lists and counts need them."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, FloatField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, FloatField, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
@@ -12,6 +13,7 @@ from infrastructure.models import VE, Node
 from infrastructure.status import FULL_PERCENT, STALE_AFTER
 
 RUNNING_STATES = (VEState.RUNNING, VEState.MIGRATING, VEState.STOPPING)
+ATTENTION_STATES = (VEState.CRASHED, VEState.MISSING, VEState.PAUSED, VEState.UNKNOWN)
 
 
 def current_nodes(now: datetime | None = None) -> Q:
@@ -40,27 +42,36 @@ def with_ve_counts(nodes: QuerySet[Node]) -> QuerySet[Node]:
     )
 
 
-def node_counts() -> dict[str, Any]:
-    """How many nodes each chip would show: all, attention, maintenance."""
-    return with_use(Node.objects.all()).aggregate(
+def node_counts(nodes: QuerySet[Node]) -> dict[str, Any]:
+    """How many nodes each chip would show: all, attention, maintenance; and when one of them was heard last."""
+    return with_use(nodes).aggregate(
         all=Count("pk"),
+        updated=Max("observed_at"),
         attention=Count("pk", filter=needs_attention()),
         maintenance=Count("pk", filter=Q(maintenance=True)),
     )
 
 
-def ve_counts(ves: QuerySet[VE]) -> dict[str, Any]:
-    """How many VEs each chip would show: all, running, stopped, attention. States of silent nodes are not claimed."""
-    known = Q(node__in=Node.objects.filter(current_nodes()))
-    return ves.aggregate(
-        all=Count("pk"),
-        running=Count("pk", filter=known & Q(state__in=RUNNING_STATES)),
-        stopped=Count("pk", filter=known & Q(state=VEState.STOPPED)),
-        attention=Count("pk", filter=ve_attention()),
-    )
+def ve_counts(ves: QuerySet[VE]) -> dict[str, int]:
+    """How many VEs each chip would show: all, running, stopped, attention. States of silent nodes are not claimed.
+
+    Counted by node and state, which an index answers alone; asking of each VE whether its node is current costs five
+    times as much over 50,000.
+    """
+    current = set(Node.objects.filter(current_nodes()).values_list("pk", flat=True))
+    counts = Counter({"all": 0, "running": 0, "stopped": 0, "attention": 0})
+    for node, state, number in ves.order_by().values_list("node", "state").annotate(Count("pk")):
+        counts["all"] += number
+        if node not in current or state in ATTENTION_STATES:
+            counts["attention"] += number
+        if node in current and state in RUNNING_STATES:
+            counts["running"] += number
+        elif node in current and state == VEState.STOPPED:
+            counts["stopped"] += number
+    return counts
 
 
 def ve_attention() -> Q:
     """VEs that are crashed, missing, paused, or on a node that is silent."""
-    bad = Q(state__in=(VEState.CRASHED, VEState.MISSING, VEState.PAUSED, VEState.UNKNOWN)) | Q(node=None)
+    bad = Q(state__in=ATTENTION_STATES) | Q(node=None)
     return bad | ~Q(node__in=Node.objects.filter(current_nodes()))

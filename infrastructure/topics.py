@@ -1,9 +1,11 @@
-"""What open pages follow: the inventory as a whole."""
+"""What open pages follow: the inventory as a whole, and who has a VE's console open."""
 
 from django.db.models import QuerySet
 
 from infrastructure.models import VE, InventoryRevision, Node, Removal
+from infrastructure.services import console_sessions
 from panel.accounts.models import User
+from panel.accounts.scopes import visible
 from panel.live.registry import Update, topic
 
 MOST_IDS = 500  # of each kind; with more it is cheaper to read the regions anew
@@ -11,7 +13,7 @@ MOST_IDS = 500  # of each kind; with more it is cheaper to read the regions anew
 
 @topic("inventory", permission="infrastructure.view")
 def read(user: User, key: str, after: int) -> Update | None:
-    """Ids of the nodes and VEs that changed after a revision; None when nothing did.
+    """Ids of the nodes and VEs that changed after a revision, of those that the user sees; None when nothing did.
 
     ``data``: {"nodes": [ids], "ves": [ids], "removed": ["ve:7"], "all": bool}. ``all``: too much changed to name it, or
     the revision is unknown here; every region is to be read anew. A subscriber that knows nothing yet (``after`` 0)
@@ -26,16 +28,16 @@ def read(user: User, key: str, after: int) -> Update | None:
         return _update(rev)
     if after > rev:  # the database was replaced
         return _update(rev, everything=True)
-    nodes = _ids(Node.objects.filter(rev__gt=after).order_by().values_list("pk", flat=True))
-    ves = _ids(VE.objects.filter(rev__gt=after).order_by().values_list("pk", flat=True))
+    nodes = _ids(visible(user, "infrastructure.view", Node.objects.filter(rev__gt=after)))
+    ves = _ids(visible(user, "infrastructure.view", VE.objects.filter(rev__gt=after)))
     removed = list(Removal.objects.filter(rev__gt=after)[: MOST_IDS + 1])
     if max(len(nodes), len(ves), len(removed)) > MOST_IDS:
         return _update(rev, everything=True)
     return _update(rev, nodes=nodes, ves=ves, removed=[str(removal) for removal in removed])
 
 
-def _ids(found: "QuerySet[Node, int] | QuerySet[VE, int]") -> list[int]:
-    return list(found[: MOST_IDS + 1])
+def _ids(found: QuerySet[Node] | QuerySet[VE]) -> list[int]:
+    return list(found.order_by().values_list("pk", flat=True)[: MOST_IDS + 1])
 
 
 def _update(
@@ -47,3 +49,26 @@ def _update(
     everything: bool = False,
 ) -> Update:
     return Update(rev=rev, data={"nodes": nodes or [], "ves": ves or [], "removed": removed or [], "all": everything})
+
+
+@topic("console", permission="ve.console")
+class ConsoleTopic:
+    """Who has a console of one VE open."""
+
+    @staticmethod
+    def subject(key: str) -> VE:
+        return VE.objects.get(pk=_number(key))
+
+    @staticmethod
+    def read(user: User, key: str, after: int) -> Update | None:
+        """``data``: {"open": [{"session", "user", "kind", "since"}]}."""
+        rev = console_sessions.revision(_number(key))
+        if rev == after:
+            return None
+        return Update(rev=rev, data={"open": console_sessions.open_now(_number(key))})
+
+
+def _number(key: str) -> int:
+    if not key.isdecimal():
+        raise LookupError("There is no such VE.")
+    return int(key)

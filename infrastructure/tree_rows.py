@@ -1,26 +1,27 @@
 """Rows of the Infrastructure tree, as the page shows them."""
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from functools import cache
 
 from django.urls import reverse
-from django.utils import timezone
 
 from infrastructure.models import VE, Node
 from infrastructure.status import KIND_ICON, NODE_ICON, Status, kind_words, node_status, ve_status
+from infrastructure.tree_shape import NOWHERE, Slot, Want
 from panel.ui import format as fmt
-
-NOWHERE = 0  # the branch of VEs that no node has
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. `key` is "root", "node:3", "ve:7" or "more:3".
+    """One row. `key` is "root", "node:3" or "ve:7"; `index` counts all rows of the tree, `menu` has its actions.
+
+    `count` is the number of its VEs, `holds` that of the rows below it when it is open.
 
     `before`, `match` and `after` are the name, cut at what the filter matched.
     """
 
     key: str
+    index: int
     url: str
     label: str
     name: str
@@ -31,6 +32,8 @@ class Row:
     status: Status | None = None
     count: int | None = None
     expanded: bool | None = None
+    holds: int = 0
+    menu: str = ""
     selected: bool = False
     before: str = ""
     match: str = ""
@@ -41,32 +44,29 @@ class Row:
         return "t-" + self.key.replace(":", "-")
 
     @property
+    def number(self) -> int:
+        """The id in the key; 0 for the root and the row above VEs without a node."""
+        return int(self.key.partition(":")[2] or 0)
+
+    @property
+    def is_ve(self) -> bool:
+        return self.key.startswith("ve:")
+
+    @property
+    def folds(self) -> bool:
+        """Whether it has an arrow; the root is always open."""
+        return self.expanded is not None and self.key != "root"
+
+    @property
     def faded(self) -> bool:
         return self.status is not None and self.status.state in ("stopped", "missing", "unknown")
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """A node's row with the rows of its VEs, as far as it is open."""
-
-    id: int
-    rows: list[Row]
-
-
-@dataclass
-class Want:
-    """What is asked for: open nodes, the current object's key, the filter."""
-
-    open_nodes: set[int]
-    selected: str
-    query: str = ""
-    now: datetime = field(default_factory=timezone.now)
 
 
 def root_row(count: int, want: Want) -> Row:
     """The row of the whole system."""
     return Row(
         key="root",
+        index=0,
         url=reverse("infrastructure:nodes"),
         label=f"Infrastructure, {fmt.count(count, 'VE')}, root",
         name="Infrastructure",
@@ -76,27 +76,32 @@ def root_row(count: int, want: Want) -> Row:
         icon="topology-star-3",
         count=count,
         expanded=True,
+        holds=1,
         selected=want.selected == "root",
         before="Infrastructure",
     )
 
 
-def node_row(node: Node, count: int, is_open: bool, position: int, siblings: int, want: Want) -> Row:
+def node_row(node: Node, slot: Slot, count: int, siblings: int, want: Want) -> Row:
+    """A node's row; `count` is the number of its VEs, `siblings` that of the rows beside it."""
     status = node_status(node, want.now)
     key = f"node:{node.pk}"
     before, match, after = _cut(node.name, want.query)
     return Row(
         key=key,
-        url=reverse("infrastructure:node", args=[node.pk]),
+        index=slot.start,
+        url=_link("infrastructure:node", node.pk),
         label=f"{node.name}, {fmt.count(count, 'VE')}, hardware node, {status.spoken}",
         name=node.name,
         level=2,
-        position=position,
+        position=slot.position,
         siblings=siblings,
         icon=NODE_ICON,
         status=status,
         count=count,
-        expanded=is_open,
+        expanded=slot.is_open,
+        holds=slot.shown,
+        menu=_link("infrastructure:node_menu", node.pk),
         selected=want.selected == key,
         before=before,
         match=match,
@@ -104,65 +109,45 @@ def node_row(node: Node, count: int, is_open: bool, position: int, siblings: int
     )
 
 
-def ve_rows(node: Node | None, ves: list[VE], count: int, want: Want) -> list[Row]:
-    siblings = len(ves) if want.query else count
-    rows = []
-    for position, ve in enumerate(ves, 1):
-        status = ve_status(ve, node, want.now)
-        key = f"ve:{ve.pk}"
-        before, match, after = _cut(ve.name, want.query)
-        rows.append(
-            Row(
-                key=key,
-                url=reverse("infrastructure:ve", args=[ve.pk]),
-                label=f"{ve.name}, {kind_words(ve)}, {status.spoken}",
-                name=ve.name,
-                level=3,
-                position=position,
-                siblings=siblings,
-                icon=KIND_ICON[ve.kind],
-                status=status,
-                selected=want.selected == key,
-                before=before,
-                match=match,
-                after=after,
-            )
-        )
-    if ves and node is not None and not want.query and count > len(ves):
-        rows.append(_more_ves(node, count, len(ves)))
-    return rows
+def ve_row(ve: VE, node: Node | None, slot: Slot, index: int, want: Want) -> Row:
+    """A VE's row: row number `index` of the tree, below the slot of its node."""
+    status = ve_status(ve, node, want.now)
+    key = f"ve:{ve.pk}"
+    before, match, after = _cut(ve.name, want.query)
+    return Row(
+        key=key,
+        index=index,
+        url=_link("infrastructure:ve", ve.pk),
+        label=f"{ve.name}, {kind_words(ve)}, {status.spoken}",
+        name=ve.name,
+        level=3,
+        position=index - slot.start,
+        siblings=slot.shown,
+        icon=KIND_ICON[ve.kind],
+        status=status,
+        menu=_link("infrastructure:ve_menu", ve.pk),
+        selected=want.selected == key,
+        before=before,
+        match=match,
+        after=after,
+    )
 
 
-def _more_ves(node: Node, count: int, shown: int) -> Row:
-    words = f"… {count - shown:,} more: open the node"
-    url = reverse("infrastructure:node", args=[node.pk]) + "?tab=ves"
-    return Row(f"more:{node.pk}", url, words, words, 3, shown + 1, count, before=words)
-
-
-def more_row(want: Want, hidden: int, *, cut: bool) -> Row | None:
-    """Nodes that are not shown, or matches (`cut`), and how to come to them."""
-    if want.query and (cut or hidden):
-        words = "… and more: type more of the name"
-    elif hidden:
-        words = f"… {hidden:,} more: filter, or open the list"
-    else:
-        return None
-    return Row("more:nodes", reverse("infrastructure:nodes"), words, words, 2, 1, 1, before=words)
-
-
-def nowhere_row(want: Want, count: int, position: int) -> Row:
+def nowhere_row(slot: Slot, count: int, siblings: int) -> Row:
     """The row above the VEs that no node has any more: they are shown, not dropped."""
     return Row(
         key=f"node:{NOWHERE}",
+        index=slot.start,
         url=reverse("infrastructure:ves") + "?status=missing",
         label=f"Not on any node, {fmt.count(count, 'VE')}",
         name="Not on any node",
         level=2,
-        position=position,
-        siblings=position,
+        position=slot.position,
+        siblings=siblings,
         icon="help-circle",
         count=count,
-        expanded=NOWHERE in want.open_nodes,
+        expanded=slot.is_open,
+        holds=slot.shown,
         before="Not on any node",
     )
 
@@ -173,3 +158,15 @@ def _cut(name: str, query: str) -> tuple[str, str, str]:
     if at < 0:
         return name, "", ""
     return name[:at], name[at : at + len(query)], name[at + len(query) :]
+
+
+def _link(route: str, pk: int) -> str:
+    """What `reverse` answers, without asking it for every row."""
+    head, tail = _around_the_id(route)
+    return f"{head}/{pk}/{tail}"
+
+
+@cache
+def _around_the_id(route: str) -> tuple[str, str]:
+    head, _, tail = reverse(route, args=[0]).rpartition("/0/")
+    return head, tail

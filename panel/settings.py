@@ -59,13 +59,18 @@ INSTALLED_APPS = [
     "django_structlog",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "csp",
     "panel.accounts",
     "panel.audit",
     "panel.health",
     "panel.live",
+    "panel.search",
+    "panel.preferences",
     "panel.trust",
     "panel.ui",
+    "panel.users",
     "tasks",
     "infrastructure",
     "collector",
@@ -135,15 +140,24 @@ CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
 }
 # Login and its rate limits must work while Redis is down: the cache is a table.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+# The default of 300 entries would let a flood of names push the counters of earlier attempts out.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 # Seconds without a heartbeat after which the keeper takes a task over from its worker, which beats every 2 s.
 TASK_REAP_AFTER = env.float("MOORING_TASK_REAP_AFTER", default=10.0)
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+    {"NAME": "panel.accounts.passwords.LongEnough"},
+    {"NAME": "panel.accounts.passwords.NotTheName"},
+    {"NAME": "panel.accounts.passwords.NotCommon"},
+    {"NAME": "panel.accounts.passwords.NotThePresentOne"},
 ]
 ACCOUNT_ADAPTER = "panel.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
@@ -152,6 +166,14 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_PREVENT_ENUMERATION = True
+MFA_ADAPTER = "panel.accounts.second_factor.SecondFactorAdapter"
+MFA_FORMS = {
+    "activate_totp": "panel.accounts.second_factor.ActivateForm",
+    "authenticate": "panel.accounts.second_factor.SignInForm",
+    "reauthenticate": "panel.accounts.second_factor.ConfirmForm",
+}
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 
@@ -213,6 +235,8 @@ STATICFILES_DIRS = [
             "jetbrains-mono": "@fontsource-variable/jetbrains-mono",
             "novnc": "@novnc/novnc",
             "idiomorph": "idiomorph/dist",
+            "xterm": "@xterm/xterm",
+            "xterm-fit": "@xterm/addon-fit/lib",
         }.items()
         if (_NPM / path).is_dir()
     ),

@@ -155,5 +155,5 @@ write_as_panel() { as_panel sh -c 'umask 077 && mkdir -p "$(dirname "$1")" && ca
 # remove_instance: everything the instance in use has written; also what a killed run of bin/chaos left on a small disk.
 remove_instance() {
   if mountpoint -q "$MOORING_VAR"; then umount "$MOORING_VAR"; fi
-  rm -rf "$MOORING_VAR"
+  rm -rf "$MOORING_VAR" "$MOORING_VAR.aside"
 }

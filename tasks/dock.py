@@ -1,12 +1,15 @@
 """What the dock at the foot of every page shows: the tasks that run now, and the last ones."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery, Sum
 
 from tasks.choices import OPEN_STATES, State
+from tasks.lanes import queues_of
 from tasks.models import Task
+from tasks.scopes import Reader, shown_to
 
 OPEN_SHOWN = 2
 RECENT_SHOWN = 10
@@ -16,8 +19,8 @@ RECENT_SHOWN = 10
 class Dock:
     """`open`: tasks that run or wait, running ones first; `recent`: the last ones of any state, newest first."""
 
-    open: list[Task]
-    recent: list[Task]
+    open: Sequence[Task]
+    recent: Sequence[Task]
     running: int
     waiting: int
 
@@ -29,7 +32,8 @@ class Dock:
     @property
     def checksum(self) -> int:
         """A revision that changes with what is shown; below 2^53, so that browsers keep it exactly."""
-        rows = [(task.pk, task.rev) for task in (*self.open, *self.recent)]
+        shown = (*self.open, *self.recent)
+        rows = [(task.pk, task.rev, task.__dict__["below"], task.__dict__["in_line"]) for task in shown]
         digest = hashlib.blake2b(repr((self.running, self.waiting, rows)).encode(), digest_size=6)
         return int.from_bytes(digest.digest()) or 1
 
@@ -42,15 +46,25 @@ class Dock:
 NOTHING = Dock([], [], 0, 0)
 
 
-def read() -> Dock:
-    """One query: the open tasks and the last ones. Tasks of a bulk action are counted by their parent."""
-    top = Task.objects.filter(parent=None).order_by("-pk")
+def read(reader: Reader) -> Dock:
+    """The open tasks and the last ones that the reader sees: one query, two more when one of them waits for a lane.
+
+    Tasks of a bulk action are counted by their parent; `below` grows when one of them changes.
+    """
+    top = shown_to(reader, Task.objects.filter(parent=None).order_by("-pk"))
     last = top.values("pk")[:RECENT_SHOWN]
-    rows = list(top.filter(Q(state__in=OPEN_STATES) | Q(pk__in=last)).defer("params", "figures", "traceback"))
+    below = shown_to(reader, Task.objects.filter(parent=OuterRef("pk")))
+    children = below.order_by().values("parent").annotate(all=Sum("rev"))
+    wanted = top.filter(Q(state__in=OPEN_STATES) | Q(pk__in=last)).annotate(below=Subquery(children.values("all")))
+    rows = list(wanted.defer("params", "figures", "traceback", "phases", "facts"))
     is_open = [task for task in reversed(rows) if task.is_open]
     running = [task for task in is_open if is_active(task)]
     waiting = [task for task in is_open if not is_active(task)]
-    return Dock((running + waiting)[:OPEN_SHOWN], rows[:RECENT_SHOWN], len(running), len(waiting))
+    shown = Dock((running + waiting)[:OPEN_SHOWN], rows[:RECENT_SHOWN], len(running), len(waiting))
+    queues = queues_of([*shown.open, *shown.recent], reader)
+    for task in (*shown.open, *shown.recent):
+        task.__dict__["in_line"] = queues.get(task.pk)
+    return shown
 
 
 def is_active(task: Task) -> bool:

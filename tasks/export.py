@@ -1,13 +1,9 @@
 """A task's log as a file: text for people, JSON for programs. Both are made in parts and never held whole."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, StreamingHttpResponse
 
 from tasks.choices import Level
 from tasks.logbook import Entry, depth_of, entire
@@ -32,22 +28,6 @@ def as_json(task: Task) -> Iterator[str]:
             yield between + json.dumps(_entry(entry), ensure_ascii=False)
             between = ",\n"
     yield "\n]}\n"
-
-
-def download(request: HttpRequest, parts: Iterator[str], name: str, content_type: str) -> StreamingHttpResponse:
-    """A streamed attachment; under ASGI each part is made in the thread that may use the database."""
-    content = _off_the_loop(parts) if isinstance(request, ASGIRequest) else parts
-    return StreamingHttpResponse(
-        content,
-        content_type=content_type,
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
-
-
-async def _off_the_loop(parts: Iterator[str]) -> AsyncIterator[str]:
-    following = sync_to_async(lambda: next(parts, None))
-    while (part := await following()) is not None:
-        yield part
 
 
 def _head(task: Task) -> str:

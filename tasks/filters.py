@@ -8,9 +8,11 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet, Value
 
+from panel.accounts.scopes import covered_by, visible
 from panel.ui.zones import day_bounds, zone_of
 from tasks.choices import OPEN_STATES, State
 from tasks.models import Task, TaskTarget
+from tasks.rights import Visitor
 
 UNSUCCESSFUL = frozenset({State.FAILED, State.ERRORED, State.LOST})
 # A status to filter by is a state, or one of these groups.
@@ -53,7 +55,7 @@ class TaskFilter(filters.FilterSet):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        nodes, initiators = _names()
+        nodes, initiators = _names(self.request.user if self.request else None)
         self.filters["node"].extra["choices"] = [(name, name) for name in nodes]
         self.filters["initiator"].extra["choices"] = [(name, name) for name in initiators]
 
@@ -75,10 +77,14 @@ class TaskFilter(filters.FilterSet):
         return rows.filter(created_at__lt=day_bounds(value, zone_of(self.request))[1])
 
 
-def _names() -> tuple[list[str], list[str]]:
-    """The nodes that tasks were about, and the users: one query."""
+def _names(user: Visitor) -> tuple[list[str], list[str]]:
+    """The nodes that tasks were about, and the users: one query. Who sees some tasks only gets the names in these."""
     nodes = TaskTarget.objects.filter(object_type=NODE).order_by().values_list("object_type", "object_name")
     users = get_user_model().objects.order_by().values_list(Value("user"), "username")
+    if covered_by(user, "task.view") is not None:
+        shown = visible(user, "task.view", Task.objects.order_by())
+        nodes = nodes.filter(task__in=shown.values("pk"))
+        users = users.filter(username__in=shown.values("initiator_name"))
     found: set[tuple[str, str]] = set(nodes.union(users))
     return (
         sorted(name for kind, name in found if kind == NODE),

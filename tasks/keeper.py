@@ -9,8 +9,10 @@ from types import FrameType
 import structlog
 from django.db import close_old_connections, connection, transaction
 
+from panel.health.chronicle import Chronicle
 from panel.health.services import beat
 from tasks import lanes
+from tasks.backlog import backlog
 from tasks.choices import State
 from tasks.closing import settle
 from tasks.models import Task
@@ -24,11 +26,12 @@ LONGEST_PAUSE = 10.0
 
 
 class Keeper:
-    """Sweeps, admits, reaps and settles once a second until it is stopped."""
+    """Sweeps, admits, reaps and settles once a second until it is stopped; once a minute it writes the health down."""
 
     def __init__(self, *, sweeper: Sweeper | None = None, reaper: Reaper | None = None, every: float = EVERY) -> None:
         self._sweeper = sweeper or Sweeper()
         self._reaper = reaper or Reaper()
+        self._chronicle = Chronicle(backlog)
         self._every = every
         self._stop = threading.Event()
         self._rounds = 0
@@ -59,6 +62,7 @@ class Keeper:
         duties: list[Callable[[], object]] = [self._reaper.look, settle_parents, lanes.admit, self._sweeper.sweep]
         if self._rounds % BEAT_EVERY == 0:
             duties.append(lambda: beat("keeper"))
+        duties.append(self._chronicle.tick)
         done = [self._do(duty) for duty in duties]
         self._rounds += 1 if all(done) else 0
         return all(done)

@@ -46,7 +46,11 @@ class Task(models.Model):
     log_length = models.PositiveIntegerField(default=0, help_text="number of steps and lines; the last one's seq")
     progress = models.PositiveSmallIntegerField(null=True, help_text="percent")
     progress_note = models.CharField(max_length=250, blank=True)
-    figures = models.JSONField(default=dict, help_text="the last figures of the running step, such as rate_mib")
+    figures = models.JSONField(default=dict, help_text="the last figures that a step reported, such as rate_mib")
+    samples_rev = models.PositiveBigIntegerField(default=0, help_text="the rev at which a step last kept a sample")
+    phases = models.JSONField(default=list, help_text="see tasks.phases")
+    facts = models.JSONField(default=list, help_text='pairs for the page: [["Pause limit", "300 ms"], …]')
+    cancel_note = models.CharField(max_length=500, blank=True, help_text="what stays and what is dropped")
     cancellable = models.BooleanField(default=True, help_text="false once the running attempt cannot be turned back")
     cancel_requested_at = models.DateTimeField(null=True)
     cancelled_by = models.CharField(max_length=150, blank=True)
@@ -98,6 +102,7 @@ class TaskTarget(models.Model):
     object_type = models.CharField(max_length=40)
     object_id = models.PositiveBigIntegerField()
     object_name = models.CharField(max_length=200)
+    word = models.CharField(max_length=40, blank=True, help_text="what it is to the task: Source, Target")
 
     class Meta:
         indexes = [models.Index(fields=["object_type", "object_id"])]
@@ -119,6 +124,7 @@ class TaskStep(models.Model):
     state = models.CharField(max_length=12, choices=StepState.choices, default=StepState.RUNNING)
     note = models.CharField(max_length=250, blank=True)
     progress = models.PositiveSmallIntegerField(null=True)
+    samples = models.JSONField(default=dict, help_text="figures over time, see tasks.samples")
     attempt = models.PositiveIntegerField()
     rev = models.PositiveBigIntegerField()
     undo_name = models.CharField(max_length=60, blank=True)
@@ -165,10 +171,17 @@ class TaskLine(models.Model):
 
 
 class TaskLock(models.Model):
-    """What a task holds so that no conflicting one starts. It goes with the task's end."""
+    """What a task holds, alone or shared, so that no conflicting one starts. It goes with the task's end."""
 
-    key = models.CharField(max_length=120, unique=True)
+    key = models.CharField(max_length=120, db_index=True)
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="locks")
+    shared = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key"], condition=models.Q(shared=False), name="one_holder_of_a_lock"),
+            models.UniqueConstraint(fields=["key", "task"], name="lock_once_a_task"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.key} held by {self.task}"

@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
@@ -12,10 +13,12 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from tasks import publish
 from tasks.choices import State
+from tasks.closing import hold_parent
 from tasks.errors import Fenced
 
 log = structlog.get_logger("mooring.tasks")
 T = TypeVar("T")
+Line = tuple[int, int | None, int, str, str, datetime, int]
 LONGEST_PAUSE = 2.0
 
 # The log is numbered by the same statement that proves the attempt, so steps and lines are contiguous by construction.
@@ -23,6 +26,9 @@ _GUARD = """
 UPDATE tasks_task SET rev = rev + 1, log_length = log_length + %s
 WHERE id = %s AND attempt = %s AND state = %s
 RETURNING rev, log_length, cancel_requested_at
+"""
+_LINE = """
+INSERT INTO tasks_taskline (task_id, step_id, seq, level, text, at, rev) VALUES (%s, %s, %s, %s, %s, %s, %s)
 """
 _LOOK = "SELECT cancel_requested_at FROM tasks_task WHERE id = %s AND attempt = %s AND state = %s"
 _BEAT = """
@@ -46,20 +52,22 @@ class Pen:
     fenced: this attempt was found to be over. cancel_requested: somebody asked to cancel, as of the last write.
     """
 
-    def __init__(self, task_id: int, attempt: int) -> None:
+    def __init__(self, task_id: int, attempt: int, parent_id: int | None = None) -> None:
         self.task_id = task_id
+        self.parent_id = parent_id
         self.attempt = attempt
         self.fenced = False
         self.cancel_requested = False
         self.looked_at = time.monotonic()
         self._owner = threading.get_ident()
 
-    def write(self, change: Callable[[Stamp], T], *, entries: int = 0, listed: bool = False) -> T:
+    def write(self, change: Callable[[Stamp], T], *, entries: int = 0, listed: bool = False, ends: bool = False) -> T:
         """Run `change` in one transaction with the proof; raises Fenced, and writes nothing, when there is none.
 
+        ends: it may end the task, and so its parent.
         While the database is away it is tried again: the engine's work goes on meanwhile and is recorded afterwards.
         """
-        return self._persist(lambda: self._write_once(change, entries, listed))
+        return self._persist(lambda: self._write_once(change, entries, listed, ends))
 
     def beat(self) -> None:
         """Count one heartbeat; raises Fenced. A database error is raised as it is: the next beat comes soon."""
@@ -75,13 +83,15 @@ class Pen:
         with transaction.atomic():
             yield self._guard(0, listed=False)
 
-    def _write_once(self, change: Callable[[Stamp], T], entries: int, listed: bool) -> T:
+    def _write_once(self, change: Callable[[Stamp], T], entries: int, listed: bool, ends: bool) -> T:
         with transaction.atomic():
+            if ends:
+                hold_parent(self.parent_id)
             return change(self._guard(entries, listed))
 
     def _guard(self, entries: int, listed: bool) -> Stamp:
         rev, length = self._prove(_GUARD, (entries, self.task_id, self.attempt, State.RUNNING))
-        publish.after_commit(self.task_id, rev, listed=listed)
+        publish.after_commit(self.task_id, rev, listed=listed, parent_id=self.parent_id)
         return Stamp(rev, length - entries + 1)
 
     def _prove(self, statement: str, values: tuple[int | str, ...]) -> tuple[int, ...]:
@@ -113,3 +123,14 @@ class Pen:
         finally:
             if threading.get_ident() != self._owner and not connection.in_atomic_block:
                 connection.close()  # a driver's thread; nobody else would close what was opened for it
+
+
+def insert_lines(rows: Sequence[Line]) -> None:
+    """Insert rows of TaskLine: (task, step, seq, level, text, at, rev). Call it in a write.
+
+    A job may tell more than a thousand lines a second, each a transaction of its own: the model layer would cost more
+    than the rest of the write together.
+    """
+    moment = connection.ops.adapt_datetimefield_value(rows[0][5])
+    with connection.cursor() as cursor:
+        cursor.executemany(_LINE, [(*row[:5], moment, row[6]) for row in rows])

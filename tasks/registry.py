@@ -25,6 +25,7 @@ Params = Mapping[str, Any]
 Function = Callable[..., None]
 Locks = str | Sequence[str] | Callable[[Params], Sequence[str]] | None
 Lanes = Callable[[Params], "Sequence[Lane]"]
+Phases = Sequence[str] | Callable[[Params], Sequence[str]]
 Recover = Callable[..., "Recovery"]
 Explain = Callable[[Any], tuple[str, str]]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,7 +34,7 @@ QUEUES = ("default", "migrate")  # one worker each in setup/supervisord.conf
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A kind of task. `doing` completes "vmtest is …": "being migrated"."""
+    """A kind of task. `doing` completes "vmtest is …": "being migrated"; `noun` completes "Cancel …": "migration"."""
 
     kind: str
     function: Function
@@ -45,13 +46,22 @@ class Job:
     recover: Recover | None
     retryable: bool
     doing: str
+    shares: Locks = None
+    noun: str = "task"
+    phases: Phases = ()
+    cancel_note: str = ""
 
     def lock_keys(self, params: Params) -> list[str]:
-        """The locks that a task with these parameters holds while it is open, each once, in a fixed order."""
-        if self.lock is None:
-            return []
-        keys = self.lock(params) if callable(self.lock) else [self.lock] if isinstance(self.lock, str) else self.lock
-        return sorted({key.format(**params) for key in keys})
+        """The locks that a task with these parameters holds alone while it is open, each once, in a fixed order."""
+        return _keys(self.lock, params)
+
+    def shared_keys(self, params: Params) -> list[str]:
+        """The locks that it shares with other tasks."""
+        return _keys(self.shares, params)
+
+    def phase_names(self, params: Params) -> list[str]:
+        """The phases that a task with these parameters goes through, in their order."""
+        return list(self.phases(params) if callable(self.phases) else self.phases)
 
 
 _jobs: dict[str, Job] = {}
@@ -72,15 +82,23 @@ def job(
     recover: Recover | None = None,
     retryable: bool = True,
     doing: str = "being worked on",
+    shares: Locks = None,
+    noun: str = "task",
+    phases: Phases = (),
+    cancel_note: str = "",
 ) -> Callable[[F], F]:
     """Register `function(run: TaskRun, *, …)` as the job of a kind of task; its keyword parameters are the task's.
 
     title: a gerund with the placeholders that enqueue() fills from title_args: "Migrating Virtual Environment {ve}".
     permission: what the user must hold when asking, and still hold when a worker begins.
     lock: what no two open tasks share: "ve:{ve_id}", several of these, or a function of the parameters.
+    shares: like lock, for what it uses together with others: refused only while a task holds that key alone.
     lanes: function of the parameters that names the lanes the task runs in.
     recover: `recover(run, **params) -> Recovery`, called after a worker died in the middle of the job; it asks the
         engine what is true. Without one the saved undos run and the task ends as lost.
+    noun: what the page offers to cancel, and whose charts it shows: "migration".
+    phases: what the page's phases bar shows, or a function of the parameters; the job enters each by `run.phase`.
+    cancel_note: what cancelling leaves and drops, with the placeholders of the title: "{ve} stays on {source}. …".
     Raises ValueError for a bad declaration.
     """
     if permission not in PERMISSIONS:
@@ -90,7 +108,10 @@ def job(
 
     def register(function: F) -> F:
         _refuse_second(_jobs.get(kind), function, f"job {kind!r}")
-        _jobs[kind] = Job(kind, function, queue, title, permission, lock, lanes, recover, retryable, doing)
+        _jobs[kind] = Job(
+            kind, function, queue, title, permission, lock, lanes, recover, retryable, doing, shares, noun, phases,
+            cancel_note,
+        )  # fmt: skip
         return function
 
     return register
@@ -169,6 +190,13 @@ def autodiscover() -> None:
             for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
                 import_module(f"{name}.{module.name}")
         _discovered = True
+
+
+def _keys(locks: Locks, params: Params) -> list[str]:
+    if locks is None:
+        return []
+    keys = locks(params) if callable(locks) else [locks] if isinstance(locks, str) else locks
+    return sorted({key.format(**params) for key in keys})
 
 
 def _refuse_second(known: Job | None, function: Function, what: str) -> None:

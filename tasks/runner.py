@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from panel.accounts.permissions import can
 from tasks import publish, registry
-from tasks.choices import State, StepState, UndoState
+from tasks.choices import OPEN_STATES, State, StepState, UndoState
 from tasks.closing import release, settle
 from tasks.errors import Fenced, JobFailed
 from tasks.heartbeat import Heartbeat
@@ -59,7 +59,7 @@ def claim(task_id: int, worker: str) -> Task | None:
             return None
         task.attempt += 1
         task.state = State.RUNNING
-        publish.after_commit(task_id, task.rev + 1, listed=True)
+        publish.after_commit(task_id, task.rev + 1, listed=True, parent_id=task.parent_id)
     return task  # `recovering` still says what the row said before the claim
 
 
@@ -135,12 +135,13 @@ def _conclude(run: TaskRun, outcome: Outcome) -> None:
         ending = {"ending": outcome.state, "reason": outcome.reason, "advice": outcome.advice}
         run.pen.write(lambda stamp: _change(run, **ending, traceback=outcome.traceback))
         outcome = outcome.after_failed_undo(undo_all(run))
-    if not outcome.undoes and run.task.children.exists():
-        run.pen.write(lambda stamp: _park(run, outcome), listed=True)
+    below = set(run.task.children.order_by().values_list("state", flat=True))
+    if below & OPEN_STATES or (below and not outcome.undoes):
+        run.pen.write(lambda stamp: _park(run, outcome), listed=True, ends=True)
         return
     if run.pen.cancel_requested and not outcome.undoes:
         run.line("The request to cancel came too late: the work was done")
-    run.pen.write(lambda stamp: _finish(run, outcome, stamp), listed=True)
+    run.pen.write(lambda stamp: _finish(run, outcome, stamp), listed=True, ends=True)
     log.info("the attempt ended", state=outcome.state, reason=outcome.reason)
 
 
@@ -167,7 +168,9 @@ def _finish(run: TaskRun, outcome: Outcome, stamp: Stamp) -> None:
 def _park(run: TaskRun, outcome: Outcome) -> None:
     """Let go of the worker: the task ends when its children have."""
     TaskStep.objects.filter(task_id=run.task.pk, undo_state=UndoState.SAVED).update(undo_state=UndoState.DROPPED)
-    _change(run, state=State.WAITING, waits_for_children=True, reason=outcome.reason, worker="")
+    ending = "" if outcome.state == State.COMPLETED else outcome.state
+    told = {"reason": outcome.reason, "advice": outcome.advice, "traceback": outcome.traceback}
+    _change(run, state=State.WAITING, waits_for_children=True, ending=ending, worker="", **told)
     if run.pen.cancel_requested:
         cancel_children(run.task.pk, Task.objects.values_list("cancelled_by", flat=True).get(pk=run.task.pk))
     settle(run.task.pk)

@@ -13,9 +13,10 @@ from django.utils import timezone
 from tasks import registry, signatures
 from tasks.choices import Level, StepState, UndoState
 from tasks.errors import BadRequest, Fenced, JobCancelled
-from tasks.models import Task, TaskLine, TaskStep
+from tasks.models import Task, TaskStep
 from tasks.outcomes import judge
-from tasks.pen import Pen, Stamp
+from tasks.pagefacts import PageFacts
+from tasks.pen import Pen, Stamp, insert_lines
 from tasks.progress import Progress
 from tasks.text import Secret, clean, clip, shown_command
 
@@ -26,7 +27,7 @@ DONE = (StepState.COMPLETED, StepState.WARNING)
 LOOK_EVERY = 0.25  # seconds for which what was last read about cancelling is good enough
 
 
-class TaskRun:
+class TaskRun(PageFacts):
     """One attempt of one task, as its job sees it.
 
     Each method that writes raises Fenced when the attempt is over because its worker was thought dead; a job lets that
@@ -35,9 +36,10 @@ class TaskRun:
     """
 
     def __init__(self, task: Task) -> None:
+        super().__init__()
         self.task = task
         self.attempt = task.attempt
-        self.pen = Pen(task.pk, task.attempt)
+        self.pen = Pen(task.pk, task.attempt, task.parent_id)
         self.secrets: set[str] = set()
         self.warnings: list[str] = []
         self.cancellable = task.cancellable  # no longer after the point of no return, and while undoing
@@ -104,8 +106,10 @@ class TaskRun:
         """
         return self.pen.atomic()
 
-    def start_children(self, children: "Iterable[Child]") -> list[Task]:
+    def start_children(self, children: "Iterable[Child]", *, at_most: int | None = None) -> list[Task]:
         """Start the tasks of a bulk action in one transaction, below this one and in its initiator's name.
+
+        at_most: so many of them are queued or running at once, the others wait.
 
         A child that is refused (right, conflict) becomes a failed row with the reason. When the job returns, the task
         waits for its children without a worker and takes its outcome from theirs. Asked again by a later attempt,
@@ -114,7 +118,7 @@ class TaskRun:
         from tasks.services.children import start_children
 
         with self.atomic():
-            return start_children(self.task, children)
+            return start_children(self.task, children, at_most=at_most)
 
     def write_command(self, step: "Step | None", argv: Collection[object]) -> None:
         self.secrets.update(part for part in argv if isinstance(part, Secret) and len(part) > 3)
@@ -128,11 +132,11 @@ class TaskRun:
         now = timezone.now()
 
         def insert(stamp: Stamp) -> None:
-            TaskLine.objects.bulk_create(
-                TaskLine(task_id=self.task.pk, step_id=row_id, seq=stamp.seq + offset, level=level, text=text, at=now,
-                         rev=stamp.rev)
+            rows = [
+                (self.task.pk, row_id, stamp.seq + offset, level, text, now, stamp.rev)
                 for offset, text in enumerate(cleaned)
-            )  # fmt: skip
+            ]
+            insert_lines(rows)
 
         self.pen.write(insert, entries=len(cleaned))
 
@@ -235,8 +239,8 @@ class Step:
     def progress(self, percent: float | None = None, note: str = "", **figures: Any) -> None:
         """Show how far this step is: percent 0–100, a note, and figures in their natural units (rate_mib=112.5).
 
-        Made to be called from an engine's progress callback, as often as it likes: at most every 250 ms is written, and
-        the last one always is. Raises JobCancelled, so that the driver aborts the engine's job. Does not raise Fenced:
+        Made to be called from an engine's progress callback, as often as it likes: at most two a second are written,
+        and the last one always. Raises JobCancelled, so that the driver aborts the engine's job. Does not raise Fenced:
         that would abort a job which another worker now watches; the next call of another method raises it.
         """
         self.figures.show(percent, note, figures)

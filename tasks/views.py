@@ -1,21 +1,24 @@
 """The pages of tasks: the Task Log, one task with its log, its downloads, and the requests to cancel and retry."""
 
 from collections.abc import Callable
+from functools import partial
 
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from panel.accounts.permissions import can, requires
+from panel.accounts.permissions import requires
+from panel.accounts.scopes import visible
+from panel.ui.downloads import download
 from panel.ui.htmx import accepted, refused, render_page
 from tasks import export, services
 from tasks.errors import NotPossible, TaskConflict
 from tasks.filters import TaskFilter
 from tasks.logbook import SHOWN_LINES, excerpt
 from tasks.models import Task
-from tasks.page import earlier_on_same_object, keep_bindings, regions
+from tasks.page import children_of, earlier_on_same_object, keep_bindings, regions, rights_of
+from tasks.scopes import reader_of
 from tasks.tables import TaskTable, chips, empty_of, listed
 
 MOST_LINES = 20 * SHOWN_LINES  # more than this no browser shows with pleasure; the download has them all
@@ -26,7 +29,7 @@ MOST_LINES = 20 * SHOWN_LINES  # more than this no browser shows with pleasure; 
 def task_list(request: HttpRequest) -> HttpResponse:
     """The Task Log; to htmx the table alone."""
     keep_bindings(request.user)
-    search = TaskFilter(request.GET, listed(), request=request)
+    search = TaskFilter(request.GET, listed(request.user), request=request)
     shortcuts = chips(request)
     table = TaskTable(request, search.qs, search.form, total=shortcuts[0].count or 0)
     context = {"table": table, "chips": shortcuts, "empty": empty_of(table)}
@@ -41,13 +44,14 @@ def detail(request: HttpRequest, task_id: int) -> HttpResponse:
     task = _visible(request, task_id)
     wanted = request.GET.get("lines", "")
     lines = min(MOST_LINES, max(SHOWN_LINES, int(wanted))) if wanted.isdecimal() else SHOWN_LINES
-    log = excerpt(task, lines)
+    log, reader = excerpt(task, lines), reader_of(request.user)
     context = {
-        **regions(request.user, task),
+        **regions(rights_of(request.user, task), task),
         "entries": log.entries,
         "hidden_lines": log.hidden,
         "more_lines": min(MOST_LINES, 4 * lines),
-        "before": earlier_on_same_object(task),
+        "before": earlier_on_same_object(reader, task),
+        "children": children_of(reader, task),
     }
     return render(request, "tasks/detail.html", context)
 
@@ -57,7 +61,7 @@ def detail(request: HttpRequest, task_id: int) -> HttpResponse:
 def log_text(request: HttpRequest, task_id: int) -> HttpResponseBase:
     """The whole log as text."""
     task = _visible(request, task_id)
-    return export.download(request, export.as_text(task), f"task-{task.pk}.txt", "text/plain; charset=utf-8")
+    return download(request, export.as_text(task), f"task-{task.pk}.txt", "text/plain; charset=utf-8")
 
 
 @require_GET
@@ -65,14 +69,14 @@ def log_text(request: HttpRequest, task_id: int) -> HttpResponseBase:
 def log_json(request: HttpRequest, task_id: int) -> HttpResponseBase:
     """The whole log as JSON."""
     task = _visible(request, task_id)
-    return export.download(request, export.as_json(task), f"task-{task.pk}.json", "application/json")
+    return download(request, export.as_json(task), f"task-{task.pk}.json", "application/json")
 
 
 @require_POST
 @requires("task.cancel")
 def cancel_task(request: HttpRequest, task_id: int) -> HttpResponse:
-    """Ask a task to stop."""
-    return _steer(request, task_id, services.cancel)
+    """Ask a task to stop; `only=waiting`: of a bulk action what no worker has begun."""
+    return _steer(request, task_id, partial(services.cancel, only_waiting=request.POST.get("only") == "waiting"))
 
 
 @require_POST
@@ -83,12 +87,11 @@ def retry_task(request: HttpRequest, task_id: int) -> HttpResponse:
 
 
 def _visible(request: HttpRequest, task_id: int) -> Task:
-    """The task, with what its pages show; 404 when there is none, PermissionDenied when it is not for this user."""
-    task = Task.objects.select_related("parent").prefetch_related("targets").filter(pk=task_id).first()
+    """The task, with what its pages show; 404 when there is none for this user."""
+    shown = visible(request.user, "task.view", Task.objects.all())
+    task = shown.select_related("parent").prefetch_related("targets").filter(pk=task_id).first()
     if task is None:
         raise Http404(f"There is no task {task_id}.")
-    if not can(request.user, "task.view", task):
-        raise PermissionDenied("Your role does not let you see this task.")
     return task
 
 

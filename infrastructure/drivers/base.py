@@ -46,6 +46,7 @@ from infrastructure.drivers.facts import (
     VEState,
     VEStatus,
 )
+from infrastructure.drivers.moving import Migrator, Transfer
 
 __all__ = [
     "DEFAULT_DEADLINE",
@@ -84,6 +85,7 @@ __all__ = [
     "ShutdownMode",
     "Subscription",
     "TimedOut",
+    "Transfer",
     "Unreachable",
     "VEFacts",
     "VEKind",
@@ -194,46 +196,12 @@ class PowerControl(Protocol):
     def set_autostart(self, uuid: str, enabled: bool) -> Outcome: ...
 
 
-class Migrator(Protocol):
-    def cpu_requirement(self, uuid: str) -> str:
-        """On the source: domain XML whose <cpu> is what a target must offer; argument for ``check_cpu``."""
-
-    def check_cpu(self, xml: str) -> CpuVerdict:
-        """On the target: libvirt's own comparison of that XML's <cpu> with what this hypervisor can run."""
-
-    def migrate(
-        self,
-        uuid: str,
-        dest: Endpoint,
-        *,
-        live: bool = True,
-        unsafe: bool = False,
-        bandwidth_mib: int = 0,
-        max_downtime_ms: int = 0,
-        auto_converge: bool = False,
-        on_progress: Callable[[MigrationProgress], None] | None = None,
-    ) -> MigrationProgress:
-        """Move a VM peer-to-peer over TLS; blocks until the engine is done and returns the last progress.
-
-        ``on_progress`` is called about every 250 ms; if it raises, the job is aborted and that exception is raised
-        once the engine has stopped.  Should the engine finish before the abort reaches it, the call returns normally.
-        The migration goes on in the engine when this call ends by Unreachable or TimedOut: use ``progress`` and the
-        inventories of both nodes to learn its outcome.  Raises Conflict, Refused, NotSupported with the engine's cause.
-        """
-
-    def progress(self, uuid: str) -> MigrationProgress | None:
-        """The running job's progress on its source, None when no job is active."""
-
-    def last_job(self, uuid: str) -> MigrationProgress | None:
-        """Figures of the last finished migration (asked on its target: total time, real downtime), None if unknown."""
-
-    def abort(self, uuid: str) -> bool:
-        """Abort the running job; False when there is none."""
-
-
 class ConsoleSource(Protocol):
     def console(self, uuid: str) -> ConsoleEndpoint:
         """Where the display listens now, from the live XML.  Conflict when not running, NotSupported without VNC."""
+
+    def text_console(self, uuid: str) -> ConsoleEndpoint:
+        """That a running VE has a serial or container console.  Conflict when not running, NotSupported without one."""
 
     def screenshot(self, uuid: str) -> Screenshot: ...
 
@@ -283,8 +251,24 @@ class HostCommands(Protocol):
         """Replace a file atomically."""
 
 
+class Identity(Protocol):
+    def shown_certificate(self) -> bytes:
+        """The certificate (DER) that libvirtd shows to a new TLS connection, which it must accept as well."""
+
+
 @runtime_checkable
-class HostDriver(Inventory, PowerControl, Migrator, ConsoleSource, GuestAgent, EventSource, HostCommands, Protocol):
+class HostDriver(
+    Inventory,
+    PowerControl,
+    Migrator,
+    Transfer,
+    ConsoleSource,
+    GuestAgent,
+    EventSource,
+    HostCommands,
+    Identity,
+    Protocol,
+):
     """Everything of one node.  Ask ``capabilities()`` instead of catching NotSupported."""
 
     @property

@@ -45,6 +45,9 @@ class NetworkFacts:
     active: bool = True
     uuid: str = ""
     autostart: bool = False
+    mode: str = "isolated"  # libvirt's forward mode: nat, route, bridge, open …
+    addresses: tuple[str, ...] = ()  # the node's own in it, with the prefix: 192.168.122.1/24
+    dhcp: tuple[str, ...] = ()  # "192.168.122.2 – 192.168.122.254"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +200,26 @@ class NodeSample:
 
 @dataclass(frozen=True, slots=True)
 class MigrationProgress:
-    """One look at a running migration.  ``percent`` never falls within one migration."""
+    """One look at a running migration.  ``percent`` never falls within one migration.
+
+    Disks that are copied come first, then memory; totals and rates are of both together unless a name says otherwise.
+    """
 
     percent: float = 0.0
     total_bytes: int = 0
     processed_bytes: int = 0
     remaining_bytes: int = 0
     rate_mib_s: float = 0.0
-    iteration: int = 0
-    dirty_pages_s: int = 0
+    iteration: int = 0  # 0 until memory is copied
+    dirty_pages_s: int = 0  # known from the second iteration on
+    page_bytes: int = 4096
+    memory_total_bytes: int = 0
+    memory_remaining_bytes: int = 0
+    memory_rate_mib_s: float = 0.0
+    throttle_percent: int = 0  # how much auto-converge slows the guest down
+    disk_total_bytes: int = 0
+    disk_processed_bytes: int = 0
+    disk_remaining_bytes: int = 0
     expected_downtime_ms: int = 0
     downtime_ms: int = 0  # the real one, known at the end
     elapsed_ms: int = 0
@@ -241,9 +255,12 @@ class CpuVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleEndpoint:
-    """Where a VM's display listens on its node: a unix socket, or a port of the node's loopback."""
+    """Where a VM's display listens on its node: a unix socket, or a port of the node's loopback.
 
-    type: str  # vnc
+    A text console ("serial" of a VM, "console" of a container) has no address: ``text_console.open_text`` opens it.
+    """
+
+    type: str  # vnc, serial, console
     socket: str = ""
     host: str = ""
     port: int = 0
@@ -251,7 +268,7 @@ class ConsoleEndpoint:
     @property
     def exposed(self) -> bool:
         """Whether other machines may connect to it without the panel."""
-        return not self.socket and self.host not in ("127.0.0.1", "::1", "localhost")
+        return self.type == "vnc" and not self.socket and self.host not in ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)

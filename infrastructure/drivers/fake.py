@@ -10,12 +10,17 @@ from types import TracebackType
 from typing import Self
 
 from infrastructure.drivers.base import Endpoint, Outcome, ShutdownMode, Subscription
-from infrastructure.drivers.errors import Aborted, Conflict, DriverError, NotFound, NotSupported, Unreachable
+from infrastructure.drivers.errors import (
+    Conflict,
+    DriverError,
+    NotFound,
+    NotSupported,
+    Unreachable,
+)
 from infrastructure.drivers.facts import (
     Capability,
     Completed,
     ConsoleEndpoint,
-    CpuVerdict,
     DomainEvent,
     GuestResult,
     MigrationProgress,
@@ -28,9 +33,9 @@ from infrastructure.drivers.facts import (
     VEState,
     VEStatus,
 )
+from infrastructure.drivers.fake_moves import FakeMoves
 
 OnEvent = Callable[[DomainEvent], None]
-_STEPS = 4
 
 
 class FakeCluster:
@@ -55,7 +60,7 @@ class _FakeSubscription:
             self._node.subscriptions.remove(self)
 
 
-class FakeNode:
+class FakeNode(FakeMoves):
     """One node.  Every call is recorded in ``calls`` and first meets the faults scripted for it."""
 
     def __init__(self, cluster: FakeCluster, endpoint: Endpoint, facts: NodeFacts, ves: Collection[VEFacts]) -> None:
@@ -64,7 +69,10 @@ class FakeNode:
         self._facts = facts
         self.ves_by_uuid = {ve.uuid: ve for ve in ves}
         self.files: dict[str, bytes] = {}
+        self.certificate = b""
         self.calls: list[str] = []
+        self.commands: list[tuple[str, ...]] = []  # what `run` and `pipe_to` were given
+        self.downtimes: dict[str, list[int]] = {}
         self.subscriptions: list[_FakeSubscription] = []
         self.jobs: dict[str, MigrationProgress] = {}
         self.finished: dict[str, MigrationProgress] = {}
@@ -209,64 +217,15 @@ class FakeNode:
         if ve.state not in states:
             raise Conflict(f"{ve.name} is {ve.state.value}", code="VIR_ERR_OPERATION_INVALID")
 
-    def cpu_requirement(self, uuid: str) -> str:
-        self._find("cpu_requirement", uuid)
-        return self.xml(uuid)
-
-    def check_cpu(self, xml: str) -> CpuVerdict:
-        self._enter("check_cpu")
-        return CpuVerdict(compatible=True)
-
-    def migrate(
-        self,
-        uuid: str,
-        dest: Endpoint,
-        *,
-        live: bool = True,
-        unsafe: bool = False,
-        bandwidth_mib: int = 0,
-        max_downtime_ms: int = 0,
-        auto_converge: bool = False,
-        on_progress: Callable[[MigrationProgress], None] | None = None,
-    ) -> MigrationProgress:
-        ve = self._find("migrate", uuid)
-        if ve.kind is VEKind.CT:
-            raise NotSupported("libvirt cannot migrate a container", code="ct-migration")
-        target = self._cluster.nodes.get(dest.address)
-        if target is None:
-            raise Unreachable(f"{self._endpoint.name} cannot reach {dest.name}", code="peer-unreachable")
-        try:
-            for step in range(_STEPS):
-                self.jobs[uuid] = MigrationProgress(percent=100.0 * step / _STEPS, iteration=1)
-                if on_progress is not None:
-                    on_progress(self.jobs[uuid])
-                if uuid not in self.jobs:
-                    raise Aborted(f"The migration of {ve.name} was aborted", code="VIR_ERR_OPERATION_ABORTED")
-        finally:
-            self.jobs.pop(uuid, None)
-        del self.ves_by_uuid[uuid]
-        moved = target.ves_by_uuid[uuid] = replace(ve, reason="migrated")
-        self.emit(ve, "stopped", "migrated")
-        target.emit(moved, "resumed", "migrated")
-        result = target.finished[uuid] = MigrationProgress(percent=100.0, iteration=1)
-        return result
-
-    def progress(self, uuid: str) -> MigrationProgress | None:
-        self._enter("progress")
-        return self.jobs.get(uuid)
-
-    def last_job(self, uuid: str) -> MigrationProgress | None:
-        self._find("last_job", uuid)
-        return self.finished.get(uuid)
-
-    def abort(self, uuid: str) -> bool:
-        self._enter("abort")
-        return self.jobs.pop(uuid, None) is not None
-
     def console(self, uuid: str) -> ConsoleEndpoint:
         ve = self._find("console", uuid)
         self._require(ve, VEState.RUNNING, VEState.PAUSED)
         return ConsoleEndpoint("vnc", socket=f"/run/{ve.name}.sock")
+
+    def text_console(self, uuid: str) -> ConsoleEndpoint:
+        ve = self._find("text_console", uuid)
+        self._require(ve, VEState.RUNNING, VEState.PAUSED)
+        return ConsoleEndpoint("console" if ve.kind is VEKind.CT else "serial")
 
     def screenshot(self, uuid: str) -> Screenshot:
         ve = self._find("screenshot", uuid)
@@ -294,7 +253,12 @@ class FakeNode:
         self, argv: Collection[str], *, input: bytes | None = None, deadline: float = 20.0, check: bool = True
     ) -> Completed:
         self._enter("run")
+        self.commands.append(tuple(argv))
         return Completed(input or b"", b"", 0)
+
+    def shown_certificate(self) -> bytes:
+        self._enter("shown_certificate")
+        return self.certificate
 
     def read_file(self, path: str, *, limit: int = 1 << 20) -> bytes:
         self._enter("read_file")

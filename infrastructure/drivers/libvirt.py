@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from infrastructure.drivers.base import Endpoint, Outcome, ShutdownMode
+from infrastructure.drivers.base import Endpoint, Outcome, ShutdownMode, remaining
 from infrastructure.drivers.ct_usage import UsageReader
 from infrastructure.drivers.errors import DriverError, NotSupported
 from infrastructure.drivers.facts import (
@@ -25,13 +25,16 @@ from infrastructure.drivers.facts import (
 )
 from infrastructure.drivers.libvirt_agent import LibvirtAgent
 from infrastructure.drivers.libvirt_console import LibvirtConsole
+from infrastructure.drivers.libvirt_definitions import LibvirtDefinitions
 from infrastructure.drivers.libvirt_events import LibvirtEvents, LibvirtSubscription
 from infrastructure.drivers.libvirt_inventory import LibvirtInventory
 from infrastructure.drivers.libvirt_links import Links
 from infrastructure.drivers.libvirt_migration import LibvirtMigrator
 from infrastructure.drivers.libvirt_power import LibvirtPower
 from infrastructure.drivers.libvirt_stats import LibvirtStats
+from infrastructure.drivers.ssh_pipe import End, pipe
 from infrastructure.drivers.ssh_sync import Ssh
+from infrastructure.drivers.tls_probe import handshake
 
 _QEMU = frozenset(
     {
@@ -60,6 +63,7 @@ class LibvirtDriver:
         self._inventory = LibvirtInventory(self._links)
         self._power = LibvirtPower(self._links)
         self._migrator = LibvirtMigrator(self._links)
+        self._definitions = LibvirtDefinitions(self._links)
         self._console = LibvirtConsole(self._links)
         self._agent = LibvirtAgent(self._links)
         self._events = LibvirtEvents(self._links)
@@ -160,6 +164,7 @@ class LibvirtDriver:
         bandwidth_mib: int = 0,
         max_downtime_ms: int = 0,
         auto_converge: bool = False,
+        copy_disks: Collection[str] = (),
         on_progress: Callable[[MigrationProgress], None] | None = None,
     ) -> MigrationProgress:
         return self._migrator.migrate(
@@ -170,6 +175,7 @@ class LibvirtDriver:
             bandwidth_mib=bandwidth_mib,
             max_downtime_ms=max_downtime_ms,
             auto_converge=auto_converge,
+            copy_disks=copy_disks,
             on_progress=on_progress,
         )
 
@@ -179,13 +185,37 @@ class LibvirtDriver:
     def last_job(self, uuid: str) -> MigrationProgress | None:
         return self._migrator.last_job(uuid)
 
+    def max_downtime(self, uuid: str) -> int:
+        return self._migrator.max_downtime(uuid)
+
+    def set_max_downtime(self, uuid: str, milliseconds: int) -> None:
+        self._migrator.set_max_downtime(uuid, milliseconds)
+
     def abort(self, uuid: str) -> bool:
         return self._migrator.abort(uuid)
+
+    def migrate_definition(self, uuid: str, dest: Endpoint) -> None:
+        self._definitions.migrate_definition(uuid, dest)
+
+    def saved_state(self, uuid: str) -> tuple[str, ...]:
+        return self._definitions.saved_state(uuid)
+
+    def definition(self, uuid: str) -> str:
+        return self._definitions.definition(uuid)
+
+    def define(self, kind: VEKind, xml: str) -> None:
+        self._definitions.define(kind, xml)
+
+    def undefine(self, uuid: str) -> Outcome:
+        return self._definitions.undefine(uuid)
 
     # ConsoleSource, GuestAgent, EventSource
 
     def console(self, uuid: str) -> ConsoleEndpoint:
         return self._console.console(uuid)
+
+    def text_console(self, uuid: str) -> ConsoleEndpoint:
+        return self._console.text_console(uuid)
 
     def screenshot(self, uuid: str) -> Screenshot:
         return self._console.screenshot(uuid)
@@ -206,6 +236,9 @@ class LibvirtDriver:
 
     # HostCommands
 
+    def shown_certificate(self) -> bytes:
+        return handshake(self._endpoint, remaining())[2]
+
     def run(
         self, argv: Collection[str], *, input: bytes | None = None, deadline: float = 20.0, check: bool = True
     ) -> Completed:
@@ -219,6 +252,19 @@ class LibvirtDriver:
     def write_file(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         self._require_ssh()
         self._ssh.write_file(self._endpoint, path, data, mode=mode)
+
+    def pipe_to(
+        self,
+        argv: Collection[str],
+        dest: Endpoint,
+        dest_argv: Collection[str],
+        *,
+        bytes_per_second: int = 0,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> int:
+        self._require_ssh()
+        ends = End(self._endpoint, tuple(argv)), End(dest, tuple(dest_argv))
+        return pipe(self._ssh, *ends, bytes_per_second=bytes_per_second, on_bytes=on_bytes)
 
     def _require_ssh(self) -> None:
         if not self._has_ssh:

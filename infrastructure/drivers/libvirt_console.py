@@ -1,4 +1,4 @@
-"""Where a VM's display listens, and what it shows."""
+"""Where a VM's display listens, what it shows, and whether a VE has a text console."""
 
 import libvirt
 
@@ -6,7 +6,7 @@ from infrastructure.drivers.errors import Conflict, NotSupported
 from infrastructure.drivers.facts import ConsoleEndpoint, GraphicsFacts, Screenshot, VEState
 from infrastructure.drivers.libvirt_inventory import lookup, status
 from infrastructure.drivers.libvirt_links import Links
-from infrastructure.drivers.libvirt_xml import domain_facts
+from infrastructure.drivers.libvirt_xml import domain_facts, parse, text
 
 MAX_SCREENSHOT = 64 << 20
 _CHUNK = 64 << 10
@@ -21,6 +21,11 @@ class LibvirtConsole:
     def console(self, uuid: str) -> ConsoleEndpoint:
         return self._links.holding(uuid).call(
             lambda conn: _console(lookup(conn, uuid)), doing="tell where the display listens"
+        )
+
+    def text_console(self, uuid: str) -> ConsoleEndpoint:
+        return self._links.holding(uuid).call(
+            lambda conn: _text_console(lookup(conn, uuid)), doing="tell whether there is a text console"
         )
 
     def screenshot(self, uuid: str) -> Screenshot:
@@ -47,6 +52,33 @@ def display_of(graphics: tuple[GraphicsFacts, ...], name: str) -> ConsoleEndpoin
 def _console(domain: "libvirt.virDomain") -> ConsoleEndpoint:
     _require_running(domain)
     return display_of(domain_facts(domain.XMLDesc()).graphics, domain.name())
+
+
+def _text_console(domain: "libvirt.virDomain") -> ConsoleEndpoint:
+    _require_running(domain)
+    return text_console_of(domain.XMLDesc())
+
+
+def text_console_of(xml: str) -> ConsoleEndpoint:
+    """The console that libvirt opens for a live domain: its first <console>, else its first <serial>.
+
+    NotSupported without one, or when it goes elsewhere than to libvirt (a file, a network port).
+    """
+    domain = parse(xml)
+    device = domain.find("devices/console")
+    device = device if device is not None else domain.find("devices/serial")
+    name = text(domain, "name")
+    if device is None:
+        raise NotSupported(
+            f"{name} has no serial console", code="no-console", advice="Add one of type pty, then restart the VE."
+        )
+    if device.get("type") not in ("pty", "unix"):
+        raise NotSupported(
+            f"The serial console of {name} goes to a {device.get('type')}",
+            code="console-elsewhere",
+            advice="Change its type to pty, then restart the VE.",
+        )
+    return ConsoleEndpoint("console" if domain.get("type") == "lxc" else "serial")
 
 
 def _require_running(domain: "libvirt.virDomain") -> None:

@@ -19,7 +19,7 @@ from infrastructure.drivers.facts import (
 from infrastructure.drivers.libvirt_codes import state_of, version_text
 from infrastructure.drivers.libvirt_errors import broken_link, is_code, optional
 from infrastructure.drivers.libvirt_links import Links
-from infrastructure.drivers.libvirt_xml import attribute, domain_facts, number, parse, text
+from infrastructure.drivers.libvirt_xml import attribute, domain_facts, network_layout, number, parse, text
 
 _ADDRESS_SOURCES = (
     libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
@@ -231,6 +231,7 @@ def _networks(connection: "libvirt.virConnect") -> tuple[NetworkFacts, ...]:
                     active=network.isActive() == 1,
                     uuid=network.UUIDString(),
                     autostart=number(str(network.autostart())) == 1,
+                    **network_layout(root),
                 )
             )
     return tuple(sorted(found, key=lambda item: item.name))

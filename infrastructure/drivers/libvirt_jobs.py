@@ -27,15 +27,24 @@ def progress_of(stats: Mapping[str, int], *, final: bool) -> MigrationProgress:
     remaining = stats.get(libvirt.VIR_DOMAIN_JOB_DATA_REMAINING, 0)
     downtime = stats.get(libvirt.VIR_DOMAIN_JOB_DOWNTIME, 0)
     percent = 100.0 * (total - remaining) / total if total else 0.0
-    rate = stats.get(libvirt.VIR_DOMAIN_JOB_MEMORY_BPS, 0) + stats.get(libvirt.VIR_DOMAIN_JOB_DISK_BPS, 0)
+    memory_rate = stats.get(libvirt.VIR_DOMAIN_JOB_MEMORY_BPS, 0) / 2**20
+    disk_rate = stats.get(libvirt.VIR_DOMAIN_JOB_DISK_BPS, 0) / 2**20
     return MigrationProgress(
         percent=100.0 if final else min(99.9, max(0.0, percent)),
         total_bytes=total,
         processed_bytes=stats.get(libvirt.VIR_DOMAIN_JOB_DATA_PROCESSED, 0),
         remaining_bytes=remaining,
-        rate_mib_s=rate / 2**20,
+        rate_mib_s=memory_rate + disk_rate,
         iteration=stats.get(libvirt.VIR_DOMAIN_JOB_MEMORY_ITERATION, 0),
         dirty_pages_s=stats.get(libvirt.VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE, 0),
+        page_bytes=stats.get(libvirt.VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE, 4096),
+        memory_total_bytes=stats.get(libvirt.VIR_DOMAIN_JOB_MEMORY_TOTAL, 0),
+        memory_remaining_bytes=stats.get(libvirt.VIR_DOMAIN_JOB_MEMORY_REMAINING, 0),
+        memory_rate_mib_s=memory_rate,
+        throttle_percent=stats.get(libvirt.VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE, 0),
+        disk_total_bytes=stats.get(libvirt.VIR_DOMAIN_JOB_DISK_TOTAL, 0),
+        disk_processed_bytes=stats.get(libvirt.VIR_DOMAIN_JOB_DISK_PROCESSED, 0),
+        disk_remaining_bytes=stats.get(libvirt.VIR_DOMAIN_JOB_DISK_REMAINING, 0),
         expected_downtime_ms=0 if final else downtime,
         downtime_ms=downtime if final else 0,
         elapsed_ms=stats.get(libvirt.VIR_DOMAIN_JOB_TIME_ELAPSED, 0),

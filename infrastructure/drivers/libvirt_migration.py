@@ -1,7 +1,7 @@
 """Peer-to-peer live migration: the two libvirtds do it between them, over TLS, and go on when the panel dies."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import libvirt
@@ -32,6 +32,7 @@ class _Options:
     bandwidth_mib: int
     max_downtime_ms: int
     auto_converge: bool
+    copy_disks: tuple[str, ...]
 
 
 class LibvirtMigrator:
@@ -59,10 +60,11 @@ class LibvirtMigrator:
         bandwidth_mib: int = 0,
         max_downtime_ms: int = 0,
         auto_converge: bool = False,
+        copy_disks: Collection[str] = (),
         on_progress: OnProgress | None = None,
     ) -> MigrationProgress:
         link = self._vms(uuid)
-        options = _Options(live, unsafe, bandwidth_mib, max_downtime_ms, auto_converge)
+        options = _Options(live, unsafe, bandwidth_mib, max_downtime_ms, auto_converge, tuple(copy_disks))
         target, data = peer_uri(dest), data_uri(dest)
         finished: list[MigrationProgress] = []
 
@@ -88,14 +90,25 @@ class LibvirtMigrator:
 
     def progress(self, uuid: str) -> MigrationProgress | None:
         try:
-            return self._vms(uuid).call(
-                lambda conn: libvirt_jobs.running(lookup(conn, uuid)), doing="tell its progress"
-            )
+            link = self._links.holding(uuid)
+            if link.kind is VEKind.CT:
+                return None
+            return link.call(lambda conn: libvirt_jobs.running(lookup(conn, uuid)), doing="tell its progress")
         except NotFound:
             return None  # it has left this node
 
     def last_job(self, uuid: str) -> MigrationProgress | None:
         return self._vms(uuid).call(lambda conn: libvirt_jobs.completed(lookup(conn, uuid)), doing="tell its last job")
+
+    def max_downtime(self, uuid: str) -> int:
+        return self._vms(uuid).call(
+            lambda conn: int(lookup(conn, uuid).migrateGetMaxDowntime()), doing="tell its pause"
+        )
+
+    def set_max_downtime(self, uuid: str, milliseconds: int) -> None:
+        self._vms(uuid).call(
+            lambda conn: lookup(conn, uuid).migrateSetMaxDowntime(milliseconds), doing="set its longest pause"
+        )
 
     def abort(self, uuid: str) -> bool:
         try:
@@ -156,7 +169,7 @@ class LibvirtMigrator:
         ) from stop
 
 
-def flags_of(*, running: bool, live: bool, unsafe: bool, auto_converge: bool) -> int:
+def flags_of(*, running: bool, live: bool, unsafe: bool, auto_converge: bool, copy_disks: bool = False) -> int:
     """libvirt's migration flags for a VM that is defined on its target and gone from its source afterwards."""
     flags: int = libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
     if not running:
@@ -168,20 +181,30 @@ def flags_of(*, running: bool, live: bool, unsafe: bool, auto_converge: bool) ->
         flags |= libvirt.VIR_MIGRATE_UNSAFE
     if auto_converge:
         flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
+    if copy_disks:
+        flags |= libvirt.VIR_MIGRATE_NON_SHARED_DISK
     return flags
 
 
 def _migrate(connection: "libvirt.virConnect", uuid: str, target: str, data: str, options: _Options) -> None:
     domain = lookup(connection, uuid)
     running = status(domain).state is not VEState.STOPPED
-    params: dict[str, str | int] = {}
+    params: dict[str, str | int | list[str]] = {}
     if running:
         params[libvirt.VIR_MIGRATE_PARAM_URI] = data
         if options.bandwidth_mib:
             params[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = options.bandwidth_mib
         if options.max_downtime_ms:
             domain.migrateSetMaxDowntime(options.max_downtime_ms)
-    flags = flags_of(running=running, live=options.live, unsafe=options.unsafe, auto_converge=options.auto_converge)
+        if options.copy_disks:
+            params[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(options.copy_disks)
+    flags = flags_of(
+        running=running,
+        live=options.live,
+        unsafe=options.unsafe,
+        auto_converge=options.auto_converge,
+        copy_disks=bool(options.copy_disks),
+    )
     domain.migrateToURI3(target, params, flags)
 
 
@@ -207,8 +230,11 @@ def _explained(error: DriverError, source: Endpoint, dest: Endpoint) -> DriverEr
     """Say which of the two nodes is meant, where libvirt's text does not."""
     if error.code != CONNECTION_LOST and error.__cause__ is not None and broken_link(error.__cause__):
         text = error.message.removeprefix(f"{source.name}: ")
+        lost = "socket is closed" in text or "keepalive" in text
         return Unreachable(
-            f"{source.name} cannot reach libvirtd on {dest.name}: {text}",
+            f"{source.name} lost libvirtd on {dest.name}, which was restarted, stopped or cut off"
+            if lost
+            else f"{source.name} cannot reach libvirtd on {dest.name}: {text}",
             code="peer-unreachable",
             advice=f"Check that {dest.name} is up, its certificate, and the network between the two nodes.",
         )

@@ -4,6 +4,9 @@ The input comes from nodes and so from whoever may define domains there: entitie
 size is limited, and odd content never raises anything but DomainXmlError.
 """
 
+from ipaddress import ip_interface
+from typing import Any
+
 from lxml import etree
 
 from infrastructure.drivers.errors import DomainXmlError
@@ -105,6 +108,24 @@ def domain_facts(xml: str) -> VEFacts:
         host_devices=tuple(_host_device(item) for item in devices.iterfind("hostdev")),
         domain_id=_domain_id(domain),
     )
+
+
+def network_layout(root: etree._Element) -> dict[str, Any]:
+    """How a <network> reaches the world, its own addresses and what its DHCP hands out: fields of NetworkFacts."""
+    forward = root.find("forward")
+    return {
+        "mode": forward.get("mode", "nat") if forward is not None else "isolated",
+        "addresses": tuple(_with_prefix(ip) for ip in root.iterfind("ip") if ip.get("address")),
+        "dhcp": tuple(f"{item.get('start', '')} – {item.get('end', '')}" for item in root.iterfind("ip/dhcp/range")),
+    }
+
+
+def _with_prefix(ip: etree._Element) -> str:
+    address, prefix = ip.get("address", ""), ip.get("prefix") or ip.get("netmask")
+    try:
+        return str(ip_interface(f"{address}/{prefix}")) if prefix else address
+    except ValueError:
+        return address
 
 
 def text(element: etree._Element, path: str) -> str:

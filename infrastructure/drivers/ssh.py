@@ -17,6 +17,7 @@ import asyncssh
 from infrastructure.drivers.base import Endpoint, remaining
 from infrastructure.drivers.errors import DriverError, Refused
 from infrastructure.drivers.facts import Completed, HostKey
+from infrastructure.drivers.ssh_channel import Forwarded
 from infrastructure.drivers.ssh_errors import identity_changed, key_unreadable, translating
 from infrastructure.drivers.uris import checked_address
 
@@ -31,7 +32,6 @@ _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 _CHUNK = 64 << 10
 
 Reader = asyncssh.SSHReader[bytes]
-Writer = asyncssh.SSHWriter[bytes]
 
 
 class _Pooled:
@@ -98,26 +98,47 @@ class AsyncSsh:
             async with asyncio.timeout(seconds), self._sftp(endpoint) as sftp, sftp.open(path, "rb") as file:
                 return cast("bytes", await file.read(limit))
 
-    async def open_unix(self, endpoint: Endpoint, path: str, *, deadline: float = 10.0) -> tuple[Reader, Writer]:
+    async def open_unix(self, endpoint: Endpoint, path: str, *, deadline: float = 10.0) -> Forwarded:
         """A stream to a unix socket of the node.  NotFound when nothing listens there."""
         path = _checked_path(path)
         seconds = remaining(deadline)
         with translating(endpoint, f"connect to {path}", seconds):
             async with asyncio.timeout(seconds):
                 connection = await self._connected(endpoint)
-                reader, writer = await connection.open_unix_connection(path)
-                return reader, writer
+                _, stream = await connection.create_unix_connection(Forwarded, path)
+                return cast("Forwarded", stream)
 
-    async def open_tcp(
-        self, endpoint: Endpoint, host: str, port: int, *, deadline: float = 10.0
-    ) -> tuple[Reader, Writer]:
+    async def open_tcp(self, endpoint: Endpoint, host: str, port: int, *, deadline: float = 10.0) -> Forwarded:
         """A stream to a TCP port as the node reaches it: its own loopback, usually."""
         seconds = remaining(deadline)
         with translating(endpoint, f"connect to {host}:{port}", seconds):
             async with asyncio.timeout(seconds):
                 connection = await self._connected(endpoint)
-                reader, writer = await connection.open_connection(checked_address(host), port)
-                return reader, writer
+                _, stream = await connection.create_connection(Forwarded, checked_address(host), port)
+                return cast("Forwarded", stream)
+
+    @asynccontextmanager
+    async def process(
+        self, endpoint: Endpoint, argv: Collection[str], *, fed: bool, deadline: float = 20.0
+    ) -> AsyncIterator["asyncssh.SSHClientProcess[bytes]"]:
+        """A command under way, its streams as bytes; it is killed when it still runs at the end of the block.
+
+        fed: its standard input is written to; else it is at its end from the beginning.
+        """
+        command = command_line(argv)
+        seconds = remaining(deadline)
+        async with self._session(endpoint) as connection:
+            with translating(endpoint, f"start {next(iter(argv))}", seconds):
+                async with asyncio.timeout(seconds):
+                    process = await connection.create_process(
+                        command, encoding=None, stdin=asyncssh.PIPE if fed else asyncssh.DEVNULL
+                    )
+            try:
+                yield process
+            finally:
+                if process.exit_status is None and not process.is_closing():
+                    process.kill()
+                process.close()
 
     async def fetch_host_key(self, address: str, port: int = 22, *, deadline: float = LOGIN_SECONDS) -> HostKey:
         """The key that the server at this address offers, Ed25519 if it has one.  Nothing is trusted by asking."""

@@ -4,13 +4,15 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
 from infrastructure.drivers.base import Endpoint, remaining, within
 from infrastructure.drivers.errors import TimedOut
 from infrastructure.drivers.facts import Completed, HostKey
-from infrastructure.drivers.ssh import LOGIN_SECONDS, AsyncSsh, Reader, Writer
+from infrastructure.drivers.ssh import LOGIN_SECONDS, AsyncSsh
+from infrastructure.drivers.ssh_channel import Forwarded
 
 T = TypeVar("T")
 # The coroutine ends by its own deadline; this is only for a loop that is stuck.
@@ -49,10 +51,10 @@ class Ssh:
         return self._do(lambda ssh: ssh.read_file(endpoint, path, limit=limit, deadline=deadline), deadline)
 
     def open_unix(self, endpoint: Endpoint, path: str, *, deadline: float = 10.0) -> "Stream":
-        return Stream(self, *self._do(lambda ssh: ssh.open_unix(endpoint, path, deadline=deadline), deadline))
+        return Stream(self, self._do(lambda ssh: ssh.open_unix(endpoint, path, deadline=deadline), deadline))
 
     def open_tcp(self, endpoint: Endpoint, host: str, port: int, *, deadline: float = 10.0) -> "Stream":
-        return Stream(self, *self._do(lambda ssh: ssh.open_tcp(endpoint, host, port, deadline=deadline), deadline))
+        return Stream(self, self._do(lambda ssh: ssh.open_tcp(endpoint, host, port, deadline=deadline), deadline))
 
     def fetch_host_key(self, address: str, port: int = 22, *, deadline: float = LOGIN_SECONDS) -> HostKey:
         return self._do(lambda ssh: ssh.fetch_host_key(address, port, deadline=deadline), deadline)
@@ -73,6 +75,11 @@ class Ssh:
         except FutureTimeout:
             future.cancel()
             raise TimedOut("The panel's SSH loop did not answer", code="ssh-loop", component="ssh") from None
+
+    def begin(self, make: Callable[[AsyncSsh], Coroutine[Any, Any, T]]) -> "Future[T]":
+        """Start one coroutine on the loop thread; cancelling what is returned cancels it."""
+        loop, ssh = self._started()
+        return asyncio.run_coroutine_threadsafe(make(ssh), loop)
 
     def _do(self, make: Callable[[AsyncSsh], Coroutine[Any, Any, T]], deadline: float) -> T:
         seconds = remaining(deadline)
@@ -95,10 +102,9 @@ class Ssh:
 class Stream:
     """A forwarded socket for threads: blocking calls with a deadline in seconds."""
 
-    def __init__(self, ssh: Ssh, reader: Reader, writer: Writer) -> None:
+    def __init__(self, ssh: Ssh, forwarded: Forwarded) -> None:
         self._ssh = ssh
-        self._reader = reader
-        self._writer = writer
+        self._forwarded = forwarded
 
     def read(self, count: int, *, deadline: float = 10.0) -> bytes:
         """Up to ``count`` bytes as they come, b"" at the end."""
@@ -106,7 +112,7 @@ class Stream:
         async def read(_ssh: AsyncSsh) -> bytes:
             try:
                 async with asyncio.timeout(deadline):
-                    return await self._reader.read(count)
+                    return await self._forwarded.read(count)
             except TimeoutError:
                 raise TimedOut(f"Nothing came within {deadline:g} s", code="stream", component="ssh") from None
 
@@ -114,13 +120,13 @@ class Stream:
 
     def write(self, data: bytes, *, deadline: float = 10.0) -> None:
         async def write(_ssh: AsyncSsh) -> None:
-            self._writer.write(data)
-            await self._writer.drain()
+            self._forwarded.write(data)
+            await self._forwarded.drain()
 
         self._ssh.submit(write, deadline)
 
     def close(self) -> None:
         async def close(_ssh: AsyncSsh) -> None:
-            self._writer.close()
+            self._forwarded.close()
 
         self._ssh.submit(close, 1.0)

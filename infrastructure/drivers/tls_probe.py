@@ -15,6 +15,12 @@ from infrastructure.drivers.uris import checked_address
 
 def probe(endpoint: Endpoint, seconds: float) -> tuple[str, int]:
     """(IP address, port) where the daemon accepted the panel's certificate; else Unreachable, TimedOut or Refused."""
+    ip, port, _certificate = handshake(endpoint, seconds)
+    return ip, port
+
+
+def handshake(endpoint: Endpoint, seconds: float) -> tuple[str, int, bytes]:
+    """Like ``probe``, with the certificate (DER) that the daemon showed; always a new connection."""
     where = f"{endpoint.name} ({endpoint.address}:{endpoint.tls_port})"
     try:
         context = _context(Path(endpoint.pki_dir))
@@ -34,7 +40,7 @@ def probe(endpoint: Endpoint, seconds: float) -> tuple[str, int]:
             if not secure.recv(1):
                 raise _not_accepted(where)
             ip, port = secure.getpeername()[:2]
-            return str(ip), int(port)
+            return str(ip), int(port), secure.getpeercert(binary_form=True) or b""
     except DriverError:
         raise
     except TimeoutError as error:

@@ -1,23 +1,25 @@
 """Setting a node up: packages, certificates, libvirt's settings, then everything over TLS. Safe to repeat."""
 
-import time
-
 from django.utils import timezone
 
-from infrastructure.drivers.base import DriverError, HostDriver, NodeFacts
+from infrastructure.drivers.base import HostDriver, NodeFacts
 from infrastructure.drivers.registry import drop
-from infrastructure.models import InventoryRevision, Node
+from infrastructure.jobs.node_steps import (
+    find,
+    refuse_moves,
+    restart_libvirtd,
+    save,
+    save_certificate,
+    wait_for_libvirt,
+)
+from infrastructure.models import Node
 from infrastructure.services import inventory
 from infrastructure.services.endpoints import driver, endpoint_for
 from infrastructure.services.onboarding import certificates, libvirt_settings, packages
-from tasks.choices import OPEN_STATES
 from tasks.errors import JobFailed
-from tasks.models import Task
 from tasks.recovery import Recovery
 from tasks.registry import job
 from tasks.runner import TaskRun
-
-ANSWER_SECONDS = 60.0  # the first start of libvirtd probes QEMU
 
 
 def recover(run: TaskRun, *, node_id: int) -> Recovery:
@@ -41,16 +43,9 @@ def onboard(run: TaskRun, *, node_id: int) -> None:
         _certify(run, node, host)
         _configure(run, node, host)
         facts = _reach_over_tls(run, node, host)
+        certificates.forget_old(host)
     drop(endpoint_for(node))
     _discover(run, node, facts)
-
-
-def find(node_id: int) -> Node:
-    """The node's row. JobFailed when it was removed."""
-    node = Node.objects.filter(pk=node_id).first()
-    if node is None:
-        raise JobFailed("The node was removed.", "Nothing is left to do.")
-    return node
 
 
 def _connect(run: TaskRun, node: Node, host: HostDriver) -> None:
@@ -80,17 +75,16 @@ def _install(run: TaskRun, node: Node, host: HostDriver) -> None:
 
 def _certify(run: TaskRun, node: Node, host: HostDriver) -> None:
     with run.step("Writing certificates") as step:
-        expires_at = certificates.present(host, node).expires_at
-        if expires_at is None:
-            refuse_while_moving(node)
-            libvirt_settings.mark_restart(host)
-            expires_at = certificates.write(host, node)
+        found = certificates.present(host, node).described
+        if found is None:
+            refuse_moves(node, host)
+            found = certificates.write(host, node)
             step.line(f"O=Mooring,CN={node.name} for {', '.join(certificates.names_of(node))}")
             step.line(f"Written to {certificates.LIBVIRT_DIR} (libvirtd) and {certificates.QEMU_DIR} (migration)")
         else:
-            step.already_done(f"valid until {expires_at:%b %d, %Y}")
-        step.note(f"valid until {expires_at:%b %d, %Y}")
-        _save(node, certificate_expires_at=expires_at)
+            step.already_done(f"valid until {found.expires_at:%b %d, %Y}")
+        step.note(f"valid until {found.expires_at:%b %d, %Y}")
+        save_certificate(node, found)
 
 
 def _configure(run: TaskRun, node: Node, host: HostDriver) -> None:
@@ -100,47 +94,21 @@ def _configure(run: TaskRun, node: Node, host: HostDriver) -> None:
         if not changes and not libvirt_settings.restart_needed(host):
             step.already_done("the settings are as they must be")
             return
-        refuse_while_moving(node)
+        refuse_moves(node, host)
         libvirt_settings.apply(host, changes)
         for change in changes:
             step.line(f"Wrote Mooring's block in {change.path}")
-        for argv in libvirt_settings.restart_commands(systemd=systemd):
-            step.command(argv)
-        libvirt_settings.restart(host, systemd=systemd)
+        restart_libvirtd(step, host, systemd=systemd)
         step.line("libvirtd was restarted; guests run on")
-
-
-def refuse_while_moving(node: Node) -> None:
-    """A restart of libvirtd would abort a migration. JobFailed while one is open."""
-    moving = Task.objects.filter(
-        kind="ve.migrate", state__in=OPEN_STATES, targets__object_type="node", targets__object_id=node.pk
-    ).first()
-    if moving is not None:
-        raise JobFailed(
-            f"libvirtd on {node} must be restarted, which would abort “{moving.title}” (task {moving.pk}).",
-            "Wait for its end, then retry this task.",
-        )
 
 
 def _reach_over_tls(run: TaskRun, node: Node, host: HostDriver) -> NodeFacts:
     with run.step("Connecting over TLS") as step:
         step.command(["virsh", "-c", f"qemu+tls://{node.address}/system", "version"])
-        facts = _answer(host)
+        facts = wait_for_libvirt(host)
         _refuse_identity(node, facts)
         step.line(f"libvirt {facts.libvirt_version}, QEMU {facts.qemu_version or 'not there'}, host UUID {facts.uuid}")
     return facts
-
-
-def _answer(host: HostDriver) -> NodeFacts:
-    """libvirtd needs a moment after its restart. DriverError when it does not answer at all."""
-    end = time.monotonic() + ANSWER_SECONDS
-    while True:
-        try:
-            return host.facts()
-        except DriverError as error:
-            if not error.retryable or time.monotonic() > end:
-                raise
-        time.sleep(0.5)
 
 
 def _refuse_identity(node: Node, facts: NodeFacts) -> None:
@@ -160,7 +128,7 @@ def _refuse_identity(node: Node, facts: NodeFacts) -> None:
 
 def _discover(run: TaskRun, node: Node, facts: NodeFacts) -> None:
     with run.step(f"Discovering {node}") as step:
-        _save(node, uuid=facts.uuid, onboarded_at=timezone.now())
+        save(node, uuid=facts.uuid, onboarded_at=timezone.now())
         node.refresh_from_db()
         inventory.refresh(node)
         node.refresh_from_db()
@@ -170,11 +138,3 @@ def _discover(run: TaskRun, node: Node, facts: NodeFacts) -> None:
         )
         names = [ve.name for ve in node.ves.order_by("name")]
         step.line(f"{len(names)} Virtual Environments{': ' if names else ''}{', '.join(names)}")
-
-
-def _save(node: Node, **columns: object) -> None:
-    for name, value in columns.items():
-        setattr(node, name, value)
-    node.rev = InventoryRevision.bump()
-    node.save(update_fields=[*columns, "rev"])
-    inventory.announce()

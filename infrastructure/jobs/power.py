@@ -1,8 +1,9 @@
 """Starting, stopping, restarting and pausing a Virtual Environment. Each asks the engine first and verifies the end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from infrastructure.drivers.base import HostDriver, NotFound, Outcome, Unreachable, VEState
 from infrastructure.models import VE, Node
@@ -39,6 +40,13 @@ class Guest:
         return equivalents.virsh(self.ve, self.node, verb, *options)
 
 
+def its_node(params: Mapping[str, Any]) -> list[str]:
+    """libvirtd of this node must answer: nothing is done to the node as a whole meanwhile."""
+    return [
+        f"node:{pk}" for pk in VE.objects.filter(pk=params["ve_id"], node__isnull=False).values_list("node", flat=True)
+    ]
+
+
 def recover(run: TaskRun, *, ve_id: int, force_after: int | None = None) -> Recovery:
     """Every one of these asks the engine before it acts, so it may simply run again."""
     return Recovery.resume()
@@ -58,6 +66,7 @@ def recover_restart(run: TaskRun, *, ve_id: int) -> Recovery:
     permission="ve.operate",
     lock="ve:{ve_id}",
     recover=recover,
+    shares=its_node,
     doing="being started",
 )
 def start(run: TaskRun, *, ve_id: int) -> None:
@@ -70,7 +79,13 @@ def start(run: TaskRun, *, ve_id: int) -> None:
 
 
 @job(
-    "ve.stop", title="Stopping {ve}", permission="ve.operate", lock="ve:{ve_id}", recover=recover, doing="being stopped"
+    "ve.stop",
+    title="Stopping {ve}",
+    permission="ve.operate",
+    lock="ve:{ve_id}",
+    recover=recover,
+    shares=its_node,
+    doing="being stopped",
 )
 def stop(run: TaskRun, *, ve_id: int, force_after: int | None = None) -> None:
     guest = _find(run, ve_id)
@@ -106,6 +121,7 @@ def stop(run: TaskRun, *, ve_id: int, force_after: int | None = None) -> None:
     permission="ve.operate",
     lock="ve:{ve_id}",
     recover=recover,
+    shares=its_node,
     doing="being forced off",
 )
 def force_off(run: TaskRun, *, ve_id: int) -> None:
@@ -122,6 +138,7 @@ def force_off(run: TaskRun, *, ve_id: int) -> None:
     permission="ve.operate",
     lock="ve:{ve_id}",
     recover=recover_restart,
+    shares=its_node,
     doing="being restarted",
 )
 def restart(run: TaskRun, *, ve_id: int) -> None:
@@ -145,7 +162,13 @@ def restart(run: TaskRun, *, ve_id: int) -> None:
 
 
 @job(
-    "ve.pause", title="Pausing {ve}", permission="ve.operate", lock="ve:{ve_id}", recover=recover, doing="being paused"
+    "ve.pause",
+    title="Pausing {ve}",
+    permission="ve.operate",
+    lock="ve:{ve_id}",
+    recover=recover,
+    shares=its_node,
+    doing="being paused",
 )
 def pause(run: TaskRun, *, ve_id: int) -> None:
     guest = _find(run, ve_id)
@@ -162,6 +185,7 @@ def pause(run: TaskRun, *, ve_id: int) -> None:
     permission="ve.operate",
     lock="ve:{ve_id}",
     recover=recover,
+    shares=its_node,
     doing="being resumed",
 )
 def resume(run: TaskRun, *, ve_id: int) -> None:

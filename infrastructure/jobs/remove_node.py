@@ -2,7 +2,7 @@
 
 from infrastructure.drivers.base import Refused, Unreachable
 from infrastructure.drivers.registry import drop
-from infrastructure.jobs.onboard_node import find, refuse_while_moving
+from infrastructure.jobs.node_steps import find, refuse_moves
 from infrastructure.models import Node
 from infrastructure.services import inventory
 from infrastructure.services.endpoints import driver, endpoint_for
@@ -29,7 +29,6 @@ def recover(run: TaskRun, *, node_id: int) -> Recovery:
 def remove(run: TaskRun, *, node_id: int) -> None:
     node = find(node_id)
     with run.step(f"Taking Mooring's settings off {node}") as step:
-        refuse_while_moving(node)  # a retry comes long after the request was checked
         try:
             _clean(step, node)
         except (Unreachable, Refused) as error:  # nothing can be done there from here; other faults can be mended
@@ -49,6 +48,7 @@ def remove(run: TaskRun, *, node_id: int) -> None:
 
 def _clean(step: Step, node: Node) -> None:
     with driver(node) as host:
+        refuse_moves(node, host)
         changed = libvirt_settings.remove(host)
         if changed:
             step.line(f"Took Mooring's block out of {', '.join(change.path for change in changed)}")

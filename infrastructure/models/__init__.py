@@ -1,8 +1,20 @@
 """What the panel knows of nodes and Virtual Environments: desired facts and what was last observed."""
 
-from infrastructure.models.console import ConsoleTicket
+from infrastructure.models.console import ConsoleSession, ConsoleTicket
 from infrastructure.models.inventory import InventoryRevision, Removal
-from infrastructure.models.node import Node, NodeNetwork
+from infrastructure.models.node import Node, NodeInterfaces, NodeNetwork
 from infrastructure.models.ve import VE, Placement
+from infrastructure.models.words import VEWords
 
-__all__ = ["VE", "ConsoleTicket", "InventoryRevision", "Node", "NodeNetwork", "Placement", "Removal"]
+__all__ = [
+    "VE",
+    "ConsoleSession",
+    "ConsoleTicket",
+    "InventoryRevision",
+    "Node",
+    "NodeInterfaces",
+    "NodeNetwork",
+    "Placement",
+    "Removal",
+    "VEWords",
+]

@@ -21,6 +21,9 @@ class Node(models.Model):
     maintenance = models.BooleanField(default=False)
     added_at = models.DateTimeField(auto_now_add=True)
     onboarded_at = models.DateTimeField(null=True)
+    certificate_serial = models.CharField(max_length=60, blank=True, help_text="hexadecimal, as openssl prints it")
+    certificate_issuer = models.CharField(max_length=250, blank=True)
+    certificate_issued_at = models.DateTimeField(null=True)
     certificate_expires_at = models.DateTimeField(null=True)
 
     # Observed: what the node said, and when.
@@ -72,6 +75,10 @@ class NodeNetwork(models.Model):
     name = models.CharField(max_length=100)
     bridge = models.CharField(max_length=63, blank=True)
     active = models.BooleanField(default=True)
+    autostart = models.BooleanField(default=False)
+    mode = models.CharField(max_length=30, blank=True, help_text="libvirt's forward mode; isolated without one")
+    addresses = models.JSONField(default=list, help_text="the node's own in it: 192.168.122.1/24")
+    dhcp = models.JSONField(default=list, help_text="ranges: 192.168.122.2 – 192.168.122.254")
 
     class Meta:
         ordering = ["name"]
@@ -79,3 +86,15 @@ class NodeNetwork(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class NodeInterfaces(models.Model):
+    """The network interfaces of a node's kernel, as observed. One row a node: traffic changes with every look."""
+
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, primary_key=True, related_name="interfaces")
+    interfaces = models.JSONField(default=list, help_text="one dictionary an interface")
+    rates = models.JSONField(default=dict, help_text="name → [received, sent] in bytes per second")
+    observed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"interfaces of {self.node}"

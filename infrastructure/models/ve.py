@@ -41,7 +41,12 @@ class VE(models.Model):
 
     class Meta:
         ordering = ["name"]
-        indexes = [models.Index(fields=["node", "name"])]
+        indexes = [
+            models.Index(fields=["node", "name"]),
+            # Counts by state read this index alone, not the wide rows.
+            models.Index(fields=["node", "state"]),
+            models.Index(fields=["state", "name"]),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -6,6 +6,7 @@ from datetime import datetime
 from infrastructure.choices import NodeState
 from infrastructure.drivers.facts import NodeFacts, VEFacts
 from infrastructure.services.inventory_batch import Batch
+from infrastructure.services.inventory_rows import Interfaces
 from infrastructure.services.inventory_samples import NodeReading
 
 Key = tuple[str, int, str]
@@ -114,5 +115,21 @@ class Booted:
             batch.node_booted(node, self.at)
 
 
-Change = Listed | Failed | Seen | Left | Addresses | Booted
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """The network interfaces of a node."""
+
+    node_id: int
+    found: Interfaces
+
+    @property
+    def key(self) -> Key:
+        return ("interfaces", self.node_id, "")
+
+    def apply(self, batch: Batch) -> None:
+        if (node := batch.node(self.node_id)) is not None:
+            batch.interfaces(node, self.found)
+
+
+Change = Listed | Failed | Seen | Left | Addresses | Booted | Wired
 Message = Change | NodeReading

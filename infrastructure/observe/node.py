@@ -25,6 +25,7 @@ from infrastructure.observe.backoff import Backoff
 from infrastructure.observe.contact import Contact
 from infrastructure.observe.container_addresses import controllers
 from infrastructure.observe.inbox import Inbox
+from infrastructure.observe.interfaces import Wiring
 from infrastructure.observe.messages import Left, Listed, Message, Seen
 from infrastructure.observe.sampler import Sampler, SeriesSink
 
@@ -61,6 +62,7 @@ class NodeObserver:
         self.inbox = Inbox()
         self.contact = Contact(node_id, name, tell, clock)
         self.finder = Finder(node_id, tell, clock)
+        self.wiring = Wiring(node_id, tell, clock)
         self.sampler = Sampler(node_id, record)
         self._open = open_driver
         self._tell = tell
@@ -105,6 +107,7 @@ class NodeObserver:
             # First listen, then read: what happens in between is read again.
             self._subscription = driver.subscribe(self.inbox.event, self.inbox.lost)
         self.finder.forget()
+        self.wiring.forget()
         self.sampler.forget()
         self._last = None
         self._read_all(driver)
@@ -183,6 +186,7 @@ class NodeObserver:
         if self.contact.reported:
             self._full_at = now
         self.finder.start_round(driver, now)
+        self.wiring.start_round(driver, now)
 
     def _failed(self, error: DriverError) -> None:
         self._disconnect()

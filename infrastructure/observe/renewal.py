@@ -1,10 +1,10 @@
-"""Certificates renew themselves: a look once an hour starts the onboarding of the nodes whose own ends soon."""
+"""Certificates renew themselves: a look once an hour has those re-issued that end soon, by the task an admin starts."""
 
 import time
 from collections.abc import Callable, Mapping
 
 from infrastructure.observe.source import Shard
-from infrastructure.services import nodes
+from infrastructure.services import node_work
 
 LOOK_SECONDS = 3600.0
 FIRST_LOOK_SECONDS = 60.0  # by then the nodes that answer are known
@@ -27,7 +27,7 @@ class RenewalSource:
         """Look when it is time; raises database errors, after which the next tick looks again."""
         if self._clock() < self._look_at:
             return
-        nodes.renew_due(among=self._shard.holds)
+        node_work.renew_due(among=self._shard.holds)
         self._look_at = self._clock() + LOOK_SECONDS
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Opening a VM's console: the ticket that lets one browser in once, and where the display is now."""
+"""Opening a console: the ticket that lets one browser in once, and where the display or text console is now."""
 
 import hashlib
 import secrets
@@ -9,19 +9,18 @@ from datetime import timedelta
 from django.http import HttpRequest
 from django.utils import timezone
 
-from infrastructure.choices import VEState
+from infrastructure.choices import ConsoleKind, Kind, VEState
 from infrastructure.drivers import base as drivers
 from infrastructure.drivers.base import ConsoleEndpoint, DriverError, Endpoint, HostDriver
 from infrastructure.drivers.registry import driver_for
 from infrastructure.models import VE, ConsoleTicket, Node
 from infrastructure.services.access import authorize
+from infrastructure.services.console_sessions import PERMISSION
 from infrastructure.services.endpoints import endpoint_for
 from infrastructure.services.errors import ServiceError
 from panel.accounts.models import User
-from panel.accounts.permissions import can
 from panel.audit.services import record
 
-PERMISSION = "ve.console"
 TICKET_SECONDS = 30
 TOKEN_BYTES = 32
 ASK_SECONDS = 4.0  # a person waits
@@ -31,19 +30,26 @@ _LIVE = (drivers.VEState.RUNNING, drivers.VEState.SHUTTING_DOWN, drivers.VEState
 
 
 class TicketRefused(ServiceError):
-    """The token opens nothing: unknown, used, too old, or of another user, session or VE."""
+    """The token opens nothing: unknown, used, too old, or of another user, session, VE or kind of console."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A display: the node that runs the VE now, and where it listens there."""
+    """A console: the node that runs the VE now, and where its display listens there."""
 
     node: str
     endpoint: Endpoint
     display: ConsoleEndpoint
 
 
-def issue_ticket(*, user: User, session_key: str, ve: VE, request: HttpRequest | None = None) -> str:
+def issue_ticket(
+    *,
+    user: User,
+    session_key: str,
+    ve: VE,
+    kind: ConsoleKind = ConsoleKind.SCREEN,
+    request: HttpRequest | None = None,
+) -> str:
     """A new token of 256 bits for one console; its SHA-256 is stored. Raises PermissionDenied."""
     authorize(user=user, permission=PERMISSION, action="ve.console.ticket", obj=ve, request=request)
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -54,14 +60,21 @@ def issue_ticket(*, user: User, session_key: str, ve: VE, request: HttpRequest |
         user=user,
         session_key=session_key,
         ve=ve,
+        kind=kind,
         expires_at=now + timedelta(seconds=TICKET_SECONDS),
     )
-    record(action="ve.console.ticket", actor=user, request=request, target=ve)
+    record(action="ve.console.ticket", actor=user, request=request, target=ve, detail=kind.value)
     return token
 
 
 def redeem(
-    *, token: str, user: User, session_key: str, ve_id: int | None = None, request: HttpRequest | None = None
+    *,
+    token: str,
+    user: User,
+    session_key: str,
+    ve_id: int | None = None,
+    kind: ConsoleKind = ConsoleKind.SCREEN,
+    request: HttpRequest | None = None,
 ) -> VE:
     """The VE whose console the token opens; it never opens another one again.
 
@@ -69,7 +82,7 @@ def redeem(
     """
     now = timezone.now()
     tickets = ConsoleTicket.objects.filter(
-        digest=_digest(token), user=user, session_key=session_key, used_at=None, expires_at__gt=now
+        digest=_digest(token), user=user, session_key=session_key, kind=kind, used_at=None, expires_at__gt=now
     )
     if ve_id is not None:
         tickets = tickets.filter(ve_id=ve_id)
@@ -82,17 +95,6 @@ def redeem(
     return ve
 
 
-def opened(*, user: User, ve: VE, node: str, request: HttpRequest | None = None) -> None:
-    """Record that a console was opened."""
-    record(action="ve.console.open", actor=user, request=request, target=ve, detail=f"on {node}")
-
-
-def may_stay(user: User | None, ve_id: int) -> bool:
-    """Whether an open console may go on: the user is still one and still holds the right over the VE."""
-    ve = VE.objects.filter(pk=ve_id).only("id", "node_id").first()
-    return user is not None and ve is not None and can(user, PERMISSION, ve)
-
-
 def candidates(ve: VE) -> tuple[Endpoint, ...]:
     """The nodes that may run the VE, the likeliest first; more than one while it migrates. From the database."""
     seen = ve.placements.select_related("node")
@@ -103,8 +105,18 @@ def candidates(ve: VE) -> tuple[Endpoint, ...]:
     return tuple(endpoint_for(node) for node in nodes.values())
 
 
-def locate(name: str, uuid: str, endpoints: Iterable[Endpoint]) -> Location:
-    """Ask the nodes where the VE's display is now; one that runs it wins over one where it waits.
+def default_kind(ve: VE) -> ConsoleKind:
+    """What its page shows first: the screen of a VM that has one."""
+    return ConsoleKind.SCREEN if ve.kind == Kind.VM and ve.graphics is not None else ConsoleKind.TEXT
+
+
+def engine(ve: VE) -> drivers.VEKind:
+    """Which of a node's hypervisors runs it."""
+    return drivers.VEKind(ve.kind)
+
+
+def locate(name: str, uuid: str, endpoints: Iterable[Endpoint], kind: ConsoleKind = ConsoleKind.SCREEN) -> Location:
+    """Ask the nodes where the VE's display or text console is now; one that runs it wins over one where it waits.
 
     Blocks, without the database. Raises the DriverError of the likeliest node when none has it.
     """
@@ -114,7 +126,8 @@ def locate(name: str, uuid: str, endpoints: Iterable[Endpoint]) -> Location:
         for endpoint in endpoints:
             node: HostDriver = driver_for(endpoint)
             try:
-                location = Location(endpoint.name, endpoint, node.console(uuid))
+                found = node.console(uuid) if kind == ConsoleKind.SCREEN else node.text_console(uuid)
+                location = Location(endpoint.name, endpoint, found)
                 if node.state(uuid).state in _LIVE:
                     return location
                 waiting = waiting or location

@@ -1,9 +1,12 @@
 """The command lines that do by hand what a job does through an API; shown in the task log, never run."""
 
+from collections.abc import Collection
+
 from infrastructure.choices import Kind
 from infrastructure.drivers.base import Endpoint
 from infrastructure.drivers.uris import data_uri, peer_uri
 from infrastructure.models import VE, Node
+from infrastructure.services.endpoints import endpoint_for
 
 _SCHEME = {Kind.VM: ("qemu+tls", "/system"), Kind.CT: ("lxc+tls", "/")}
 
@@ -30,6 +33,7 @@ def migrate(
     unsafe: bool,
     bandwidth_mib: int = 0,
     auto_converge: bool = False,
+    copy_disks: Collection[str] = (),
 ) -> list[str]:
     """The migration as one virsh command."""
     argv = ["virsh", "-c", connection(ve.kind, source), "migrate", ve.name, peer_uri(target), "--p2p"]
@@ -40,4 +44,16 @@ def migrate(
     argv += ["--live"] if live else []
     argv += ["--unsafe"] if unsafe else []
     argv += ["--bandwidth", str(bandwidth_mib)] if bandwidth_mib else []
+    argv += ["--copy-storage-all", "--migrate-disks", ",".join(copy_disks)] if copy_disks else []
     return [*argv, "--auto-converge"] if auto_converge else argv
+
+
+def move_definition(ve: VE, source: Node, target: Node) -> list[list[str]]:
+    """What puts a stopped VE's definition on the target; the source keeps its own."""
+    own = virsh(ve, source, "autostart", "--disable")
+    if ve.is_vm:
+        peer = peer_uri(endpoint_for(target))
+        move = ["virsh", "-c", connection(ve.kind, source), "migrate", ve.name, peer, "--p2p", "--offline"]
+        return [own, [*move, "--persistent"]]
+    dump = virsh(ve, source, "dumpxml", "--inactive", "--security-info")
+    return [own, dump, ["virsh", "-c", connection(ve.kind, target), "define", f"{ve.name}.xml"]]

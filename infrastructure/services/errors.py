@@ -20,3 +20,7 @@ class InvalidInput(ServiceError):
 
 class NotPossible(ServiceError):
     """The object's present state rules the operation out; nothing was changed."""
+
+
+class StaleEdit(ServiceError):
+    """What was edited changed since the edit began; the message says how it is now. Nothing was changed."""

@@ -15,7 +15,9 @@ def memory(size: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: "4 s", "1 min 3 s"."""
+    """Seconds in words: "0.4 s", "4 s", "1 min 3 s"."""
+    if 0 < seconds < 1:
+        return f"{max(seconds, 0.1):.1f} s"
     whole = round(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 

@@ -35,7 +35,7 @@ __all__ = [
     "writing",
 ]
 
-MIGRATE = "ve.migrate"
+MIGRATIONS = ("ve.migrate", "ve.move")
 REMOVALS_KEPT = timedelta(days=7)  # a page that slept longer reads everything when it wakes
 
 
@@ -132,7 +132,7 @@ def sweep() -> int | None:
         old.delete()
     migrating = {f"ve:{ve.pk}": ve for ve in VE.objects.filter(migrating_to__isnull=False).only("uuid")}
     if migrating:
-        held = TaskLock.objects.filter(key__in=migrating, task__kind=MIGRATE).values_list("key", flat=True)
+        held = TaskLock.objects.filter(key__in=migrating, task__kind__in=MIGRATIONS).values_list("key", flat=True)
         for key in held:
             del migrating[key]
     adrift = list(VE.objects.filter(node=None).only("uuid").annotate(places=Count("placements")))

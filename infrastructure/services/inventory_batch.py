@@ -14,7 +14,7 @@ from infrastructure.choices import NodeState, VEState
 from infrastructure.drivers.facts import NodeFacts, VEFacts
 from infrastructure.models import VE, InventoryRevision, Node, Placement
 from infrastructure.services.inventory_columns import assign, keep_sizes, node_columns, reason_of, state_of, ve_columns
-from infrastructure.services.inventory_rows import Changes
+from infrastructure.services.inventory_rows import Changes, Interfaces
 from infrastructure.services.placement import Sighting, derive
 from panel import series
 from panel.live.poke import poke
@@ -94,6 +94,10 @@ class Batch:
             for ve in self._ves_on(node):
                 if ve.started_at is not None and ve.started_at < at:
                     self.change(str(ve.uuid), started_at=None)
+
+    def interfaces(self, node: Node, found: Interfaces) -> None:
+        """Record the network interfaces of a node."""
+        self._changes.interfaces[node.pk] = found
 
     def listed(self, node: Node, ves: Collection[VEFacts], at: datetime) -> None:
         """Record all VEs of a node; those placed there that are not among them have left it."""

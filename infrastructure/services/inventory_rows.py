@@ -2,12 +2,24 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
 from infrastructure.drivers.facts import NetworkFacts
-from infrastructure.models import VE, InventoryRevision, Node, NodeNetwork, Placement, Removal
+from infrastructure.models import VE, InventoryRevision, Node, NodeInterfaces, NodeNetwork, Placement, Removal
+from infrastructure.services.inventory_columns import assign
 from infrastructure.services.row_updates import update_each, update_rows
+from infrastructure.services.words import SOURCES, write_words
+
+
+@dataclass(frozen=True, slots=True)
+class Interfaces:
+    """A node's network interfaces as dictionaries, and name → [received, sent] in bytes per second."""
+
+    interfaces: list[dict[str, Any]]
+    rates: dict[str, list[int]]
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -20,12 +32,14 @@ class Changes:
     placements: dict[tuple[str, int], Placement] = field(default_factory=dict)
     ended: list[Placement] = field(default_factory=list)
     networks: dict[int, tuple[NetworkFacts, ...]] = field(default_factory=dict)
+    interfaces: dict[int, Interfaces] = field(default_factory=dict)
     removed_ves: set[int] = field(default_factory=set)
     removed_nodes: set[int] = field(default_factory=set)
 
     def write(self) -> int | None:
         """Write all in the running transaction; returns the revision taken, None when nothing needed one."""
         moved_networks = {pk for pk, found in self.networks.items() if _write_networks(pk, found)}
+        moved_networks |= {pk for pk, seen in self.interfaces.items() if _write_interfaces(pk, seen)}
         changed_nodes = moved_networks | {pk for pk, (_node, names) in self.nodes.items() if names}
         rev = None
         if self.ves or changed_nodes or self.removed_ves or self.removed_nodes:
@@ -49,6 +63,7 @@ class Changes:
         if new:
             VE.objects.bulk_create(new)
         update_each(known)
+        write_words([*new, *(ve for ve, names in known if names & SOURCES)])
 
     def _write_placements(self) -> None:
         new: list[Placement] = []
@@ -84,22 +99,42 @@ class Changes:
 
 def _write_networks(node_id: int, found: tuple[NetworkFacts, ...]) -> bool:
     """Make the node's networks the found ones; whether anything differed."""
-    wanted = {network.name[:100]: (network.bridge[:63], network.active) for network in found}
+    wanted = {network.name[:100]: _network_columns(network) for network in found}
     known = {network.name: network for network in NodeNetwork.objects.filter(node=node_id)}
     gone = [network.pk for name, network in known.items() if name not in wanted]
-    new = [
-        NodeNetwork(node_id=node_id, name=name, bridge=bridge, active=active)
-        for name, (bridge, active) in wanted.items()
-        if name not in known
-    ]
+    new = [NodeNetwork(node_id=node_id, name=name, **columns) for name, columns in wanted.items() if name not in known]
     changed: list[NodeNetwork] = []
     for name, network in known.items():
-        if name in wanted and (network.bridge, network.active) != wanted[name]:
-            network.bridge, network.active = wanted[name]
+        if name in wanted and assign(network, wanted[name]):
             changed.append(network)
     if gone:
         NodeNetwork.objects.filter(pk__in=gone).delete()
     if new:
         NodeNetwork.objects.bulk_create(new)
-    update_rows(changed, ["bridge", "active"])
+    update_rows(changed, ["bridge", "active", "autostart", "mode", "addresses", "dhcp"])
     return bool(gone or new or changed)
+
+
+def _network_columns(found: NetworkFacts) -> dict[str, Any]:
+    return {
+        "bridge": found.bridge[:63],
+        "active": found.active,
+        "autostart": found.autostart,
+        "mode": found.mode[:30],
+        "addresses": list(found.addresses),
+        "dhcp": list(found.dhcp),
+    }
+
+
+def _write_interfaces(node_id: int, found: Interfaces) -> bool:
+    """Record the node's interfaces and their traffic; whether more than the traffic differed."""
+    known = NodeInterfaces.objects.filter(node=node_id).first()
+    # A known time in the future was written before the clock was set back: it says nothing.
+    if known is not None and found.at < known.observed_at <= timezone.now():
+        return False
+    columns = {"interfaces": found.interfaces, "rates": found.rates, "observed_at": found.at}
+    if known is None:
+        NodeInterfaces.objects.create(node_id=node_id, **columns)
+    else:
+        NodeInterfaces.objects.filter(node=node_id).update(**columns)
+    return known is None or known.interfaces != found.interfaces

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import CharField
+from django.db.models.functions import Cast
 
 from infrastructure.choices import NodeState, VEState
 from infrastructure.models import VE, InventoryRevision, Node
@@ -94,13 +96,20 @@ def _rows(node_ids: list[int]) -> tuple[dict[int, _Row], dict[int, dict[str, _VE
     ves: dict[int, dict[str, _VERow]] = {}
     ve = "placements__ve__"
     columns = ["pk", "state", "cpu_percent", "memory_free", "placements__state", "placements__ve_id"]
-    columns += [f"{ve}uuid", f"{ve}node_id", f"{ve}cpu_percent", f"{ve}memory_used"]
-    rows = Node.objects.filter(pk__in=node_ids).order_by().values_list(*columns)
+    # The UUID as text: making 2,500 UUID objects of a sample's rows and text of them again took a third of its time.
+    columns += ["uuid_text", f"{ve}node_id", f"{ve}cpu_percent", f"{ve}memory_used"]
+    wanted = Node.objects.filter(pk__in=node_ids).order_by().annotate(uuid_text=Cast(f"{ve}uuid", CharField()))
+    rows = wanted.values_list(*columns)
     for pk, state, cpu, free, placed, ve_id, uuid, on, ve_cpu, ve_memory in rows.iterator():
         nodes[pk] = (pk, state, cpu, free)
         if ve_id is not None:
-            ves.setdefault(pk, {})[str(uuid)] = _VERow(ve_id, placed, on == pk, ve_cpu, ve_memory)
+            ves.setdefault(pk, {})[_dashed(uuid)] = _VERow(ve_id, placed, on == pk, ve_cpu, ve_memory)
     return nodes, ves
+
+
+def _dashed(uuid: str) -> str:
+    """As libvirt writes it; SQLite keeps UUIDs without dashes."""
+    return uuid if len(uuid) == 36 else f"{uuid[:8]}-{uuid[8:12]}-{uuid[12:16]}-{uuid[16:20]}-{uuid[20:]}"
 
 
 def _compare(reading: NodeReading, rows: dict[str, _VERow], outcome: Outcome) -> list[VE]:

@@ -1,20 +1,14 @@
 """Adding nodes, what the admin says about them, and removing them."""
 
-from collections.abc import Callable
-from contextlib import suppress
-from datetime import timedelta
-
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
-from django.utils import timezone
 
-from infrastructure.choices import NodeState
 from infrastructure.drivers.base import DriverError, HostKey
 from infrastructure.drivers.registry import ssh
 from infrastructure.models import InventoryRevision, Node
 from infrastructure.services import inventory
 from infrastructure.services.access import authorize
-from infrastructure.services.errors import InvalidInput, NotPossible
+from infrastructure.services.errors import InvalidInput, NotPossible, StaleEdit
 from infrastructure.services.node_input import (
     clean_address,
     clean_fingerprint,
@@ -25,14 +19,11 @@ from infrastructure.services.node_input import (
 from panel.accounts.models import User
 from panel.audit.services import record
 from panel.trust import ssh_key
-from panel.trust.ca import RENEW_BEFORE
 from tasks.choices import OPEN_STATES
-from tasks.errors import TaskConflict
-from tasks.models import Task, TaskTarget
+from tasks.models import Task
 from tasks.services import Target, enqueue
 
 PROBE_SECONDS = 5.0
-RENEWAL_PAUSE = timedelta(days=1)
 
 
 def panel_public_key() -> str:
@@ -110,21 +101,6 @@ def onboard(*, user: User | None, node: Node, request: HttpRequest | None = None
     return _enqueue_onboarding(user, node, request)
 
 
-def renew_due(*, among: Callable[[int], bool] = lambda node_id: True) -> list[Task]:
-    """Have Mooring itself set up again the nodes whose certificate ends soon, each at most once a day."""
-    now = timezone.now()
-    due = Node.objects.filter(state=NodeState.ONLINE, certificate_expires_at__lt=now + RENEW_BEFORE)
-    tried = TaskTarget.objects.filter(
-        object_type="node", task__kind="node.onboard", task__created_at__gt=now - RENEWAL_PAUSE
-    ).values("object_id")
-    tasks = []
-    for node in due.exclude(pk__in=tried):
-        if among(node.pk):
-            with suppress(TaskConflict):  # something else is done to the node: the next look finds it again
-                tasks.append(_enqueue_onboarding(None, node, None))
-    return tasks
-
-
 def remove(*, user: User | None, node: Node, request: HttpRequest | None = None) -> Task:
     """Start taking the node out of Mooring; its VEs run on. Raises PermissionDenied, TaskConflict, NotPossible."""
     _authorize(user, "node.remove", node, request)
@@ -149,13 +125,30 @@ def remove(*, user: User | None, node: Node, request: HttpRequest | None = None)
 
 
 def set_location(
-    *, user: User | None, node: Node, room: str, row: str, rack: str, request: HttpRequest | None = None
+    *,
+    user: User | None,
+    node: Node,
+    room: str,
+    row: str,
+    rack: str,
+    seen: str | None = None,
+    request: HttpRequest | None = None,
 ) -> None:
-    """Say where the node stands. Raises PermissionDenied, InvalidInput."""
+    """Say where the node stands. `seen`: the location that the user was shown, as `Node.location` words it.
+
+    Raises PermissionDenied, InvalidInput, and StaleEdit when somebody changed what was seen.
+    """
     _authorize(user, "node.set_location", node, request)
     place = {field: clean_location(value, field) for field, value in (("room", room), ("row", row), ("rack", rack))}
-    _change(node, **place)
-    record(action="node.set_location", actor=user, request=request, target=node, detail=node.location or "none")
+    with transaction.atomic():
+        now = Node.objects.select_for_update().get(pk=node.pk)
+        if seen is not None and seen != now.location:
+            raise StaleEdit(
+                f"Somebody changed the location of {node} to “{now.location or 'none'}” after this dialog was opened",
+                advice="Save again to replace that by what stands here, or cancel.",
+            )
+        _change(node, **place)
+        record(action="node.set_location", actor=user, request=request, target=node, detail=node.location or "none")
 
 
 def set_maintenance(*, user: User | None, node: Node, enabled: bool, request: HttpRequest | None = None) -> None:

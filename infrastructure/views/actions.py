@@ -1,10 +1,11 @@
 """What can be done with a node or VE: each action with its address, and why it cannot run when it cannot."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from django.urls import reverse
+from django.utils import timezone
 
 from infrastructure.choices import NodeState, VEState
 from infrastructure.models import VE, Node
@@ -70,17 +71,7 @@ def _unless(*states: str) -> Callable[[Subject], str]:
 
 
 def _migrate(subject: Subject) -> str:
-    if not subject.ve.is_vm:
-        return "libvirt cannot migrate containers"
-    return _unless("running", "paused")(subject)
-
-
-def _console(subject: Subject) -> str:
-    if not subject.ve.is_vm:
-        return "Containers have no screen"
-    if subject.status.state in ("running", "paused", "migrating", "stopping") and not subject.ve.graphics:
-        return f"{subject.ve} has no display: none is configured"
-    return _unless("running", "paused", "migrating", "stopping")(subject)
+    return _unless("running", "paused", "stopped")(subject)
 
 
 _SPECS: dict[str, _Spec] = {
@@ -101,7 +92,15 @@ _SPECS: dict[str, _Spec] = {
         _Spec("restart", "Restart", "refresh", "ve.operate", _unless("running")),
         _Spec("pause", "Pause", "player-pause", "ve.operate", _unless("running")),
         _Spec("resume", "Resume", "player-track-next", "ve.operate", _unless("paused")),
-        _Spec("console", "Console", "terminal-2", "ve.console", _console, "link", waits=False),
+        _Spec(
+            "console",
+            "Console",
+            "terminal-2",
+            "ve.console",
+            _unless("running", "paused", "migrating", "stopping"),
+            "link",
+            waits=False,
+        ),
         _Spec("migrate", "Migrate", "arrows-exchange", "ve.migrate", _migrate, "dialog"),
         _Spec("forget", "Forget", "trash", "ve.operate", _unless("missing"), asks_node=False),
     )
@@ -123,16 +122,30 @@ def ve_actions(user: User, ve: VE, keys: Iterable[str] = tuple(_SPECS)) -> dict[
     return {key: _ve_action(user, subject, _SPECS[key]) for key in keys}
 
 
-def _ve_action(user: User, subject: Subject, spec: _Spec) -> Action:
+def unfit_ves(user: User, ves: Sequence[VE], keys: Iterable[str]) -> dict[str, dict[int, str]]:
+    """Why actions cannot run on the VEs of a selection now: action → VE id → reason, empty where it can. One query."""
+    now = timezone.now()
+    locks = TaskLock.objects.filter(key__in=[f"ve:{ve.pk}" for ve in ves]).select_related("task")
+    held = {lock.key: lock.task for lock in locks}
+    subjects = [Subject(ve, ve_status(ve, ve.node, now), held.get(f"ve:{ve.pk}")) for ve in ves]
+    return {key: {subject.ve.pk: _reason(user, subject, _SPECS[key]) for subject in subjects} for key in keys}
+
+
+def _reason(user: User, subject: Subject, spec: _Spec) -> str:
+    """Why the action cannot run now; empty when it can."""
     ve = subject.ve
     if not can(user, spec.permission, ve):
-        reason = NO_ROLE
-    elif spec.waits and subject.busy is not None:
-        reason = f"Task {subject.busy.pk} is running: {subject.busy.title}"
-    elif spec.asks_node and not subject.status.current:
-        reason = f"{ve.node} does not answer" if ve.node else f"No node has {ve}"
-    else:
-        reason = spec.unfit(subject)
+        return NO_ROLE
+    if spec.waits and subject.busy is not None:
+        return f"Task {subject.busy.pk} is running: {subject.busy.title}"
+    if spec.asks_node and not subject.status.current:
+        return f"{ve.node} does not answer" if ve.node else f"No node has {ve}"
+    return spec.unfit(subject)
+
+
+def _ve_action(user: User, subject: Subject, spec: _Spec) -> Action:
+    ve = subject.ve
+    reason = _reason(user, subject, spec)
     url = reverse(f"infrastructure:{_ROUTES.get(spec.key, f've_{spec.key}')}", args=[ve.pk])
     return Action(spec.key, spec.label, spec.icon, url, spec.how, reason, spec.danger)
 
@@ -154,10 +167,22 @@ def node_actions(user: User, node: Node) -> dict[str, Action]:
         "dialog",
         operate or ("" if leave or node.state != NodeState.NEW else f"{node} is not set up yet"),
     )
+    holder = TaskLock.objects.filter(key=f"node:{node.pk}").order_by("task_id").values_list("task", "task__title")[:1]
+    busy = "".join(f"Task {pk} is running: {title}" for pk, title in holder)
+    unready = "" if node.onboarded_at else f"{node} is not set up yet"
     return {
         action.key: action
         for action in (
             maintenance,
+            Action("services", "Restart services…", "refresh", url("services"), "dialog", operate or unready or busy),
+            Action(
+                "certificates",
+                "Re-issue certificates…",
+                "certificate",
+                url("certificates"),
+                "dialog",
+                manage or unready or busy,
+            ),
             Action("location", "Location…", "map-pin", url("location"), "dialog", manage),
             Action("onboard", "Set up again", "settings-automation", url("onboard"), "post", manage),
             Action("remove", "Remove node…", "trash", url("remove"), "dialog", manage, danger=True),

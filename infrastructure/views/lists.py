@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
 from django.http import HttpRequest
 
 from infrastructure.models import VE, Node
-from infrastructure.querysets import RUNNING_STATES, current_nodes
+from infrastructure.querysets import ve_counts
 from panel.accounts.permissions import can
+from panel.accounts.scopes import visible
 from panel.ui import format as fmt
 from panel.ui.signed_in import user_of
 from panel.ui.tables import Chip, Table
+
+PERMISSION = "infrastructure.view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,15 @@ class Head:
     may_add: bool
 
 
-def infrastructure_head(request: HttpRequest, tab: str, nodes: int | None = None) -> Head:
-    """Counts for the title and the tabs."""
-    known = Q(node__in=Node.objects.filter(current_nodes()))
-    counted = VE.objects.aggregate(all=Count("pk"), running=Count("pk", filter=known & Q(state__in=RUNNING_STATES)))
+def infrastructure_head(
+    request: HttpRequest, tab: str, nodes: int | None = None, ves: dict[str, Any] | None = None
+) -> Head:
+    """Counts for the title and the tabs; those that the list has counted already are given."""
+    counted = ves
+    if counted is None:
+        counted = ve_counts(visible(request.user, PERMISSION, VE.objects.all()))
     if nodes is None:
-        nodes = Node.objects.count()
+        nodes = visible(request.user, PERMISSION, Node.objects.all()).count()
     words = f"{fmt.count(nodes, 'node')}, {fmt.count(counted['all'], 'VE')}, {counted['running']:,} running"
     return Head(tab, nodes, counted["all"], words, can(user_of(request), "node.manage"))
 

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -12,17 +11,21 @@ from django.views.decorators.http import require_safe
 from infrastructure.filters import NodeFilter, VEFilter
 from infrastructure.models import VE, Node
 from infrastructure.querysets import node_counts, ve_counts, with_use, with_ve_counts
+from infrastructure.services.node_work import fingerprint
 from infrastructure.status import NODE_ICON, is_current, node_status
-from infrastructure.tables import NodeTable, NodeVETable
+from infrastructure.tables import NodeTable, NodeVETable, SummaryVETable
 from infrastructure.views.actions import node_actions
-from infrastructure.views.lists import infrastructure_head, ve_chips
+from infrastructure.views.finding import find_node
+from infrastructure.views.lists import PERMISSION, infrastructure_head, ve_chips
+from infrastructure.views.node_tabs import node_network, node_tasks
 from infrastructure.views.performance import RANGES, chosen_range, node_figures, recent_tasks
 from panel.accounts.permissions import can, requires
+from panel.accounts.scopes import visible
 from panel.ui.htmx import render_page
 from panel.ui.signed_in import user_of
 from panel.ui.tables import Chip, Empty
 
-TABS = ("summary", "ves", "logs")
+TABS = {"summary": "Summary", "ves": "Virtual Environments", "network": "Network", "logs": "Logs"}
 
 
 @requires("infrastructure.view")
@@ -36,14 +39,15 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def node_list(request: HttpRequest) -> HttpResponse:
     """GET /infrastructure/nodes/."""
-    found = NodeFilter(request.GET, queryset=with_use(with_ve_counts(Node.objects.all())))
-    table = NodeTable(request, found.qs, found.form)
-    counts = node_counts()
+    mine = visible(request.user, PERMISSION, Node.objects.all())
+    found = NodeFilter(request.GET, queryset=with_use(with_ve_counts(mine)))
+    counts = node_counts(mine)
+    table = NodeTable(request, found.qs, found.form, unfiltered=counts["all"])
     context = {
         "tree_selected": "root",
         "table": table,
         "chips": _chips(table, counts),
-        "updated": Node.objects.aggregate(at=Max("observed_at"))["at"],
+        "updated": counts["updated"],
         "empty": _empty(request, table, counts["all"]),
         "head": infrastructure_head(request, "nodes", nodes=counts["all"]),
     }
@@ -79,8 +83,8 @@ def _empty(request: HttpRequest, table: NodeTable, total: int) -> Empty:
 @requires("infrastructure.view")
 @require_safe
 def node_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET /infrastructure/nodes/3/?tab=summary|ves|logs."""
-    node = get_object_or_404(with_ve_counts(Node.objects.all()), pk=pk)
+    """GET /infrastructure/nodes/3/?tab=summary|ves|network|logs."""
+    node = find_node(request, pk, with_ve_counts(Node.objects.all()))
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "summary"
     now = timezone.now()
@@ -90,6 +94,7 @@ def node_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "status": node_status(node, now),
         "current": is_current(node, now),
         "tab": tab,
+        "tab_title": TABS[tab],
         "actions": node_actions(user_of(request), node),
         "refresh_ids": f"node:{node.pk}",
         "region_url": request.get_full_path(),
@@ -97,32 +102,36 @@ def node_detail(request: HttpRequest, pk: int) -> HttpResponse:
     if tab == "ves":
         context |= _ve_tab(request, node)
     elif tab == "logs":
-        context["tasks"] = recent_tasks("node", node.pk)
+        context |= node_tasks(request, node)
+    elif tab == "network":
+        context |= node_network(node)
     else:
         context |= _summary(request, node, current=context["current"])
-    regions = ("page-title", "tab-panel", NodeVETable.region)
+    regions = ("page-title", "tab-panel", "node-log-tasks", NodeVETable.region)
     return render_page(request, "infrastructure/node.html", context, regions=regions)
 
 
 def _summary(request: HttpRequest, node: Any, *, current: bool) -> dict[str, Any]:
     span = chosen_range(request)
     ves = list(node.ves.order_by("name")[:50])
-    table = NodeVETable(request, VE.objects.none())
+    table = SummaryVETable(request, VE.objects.none())
     return {
         "span": span,
         "ranges": [(key, words) for key, (words, _) in RANGES.items()],
         "figures": node_figures(node, span, current=current),
+        "table": table,
         "rows": table.decorate(_with_node(ves, node)),
         "tasks": recent_tasks("node", node.pk),
         "networks": list(node.networks.all()),
+        "fingerprint": fingerprint(node.host_key),
     }
 
 
 def _ve_tab(request: HttpRequest, node: Node) -> dict[str, Any]:
     mine = VE.objects.filter(node=node).select_related("node")
     found = VEFilter(request.GET, queryset=mine)
-    table = NodeVETable(request, found.qs, found.form)
     counts = ve_counts(VE.objects.filter(node=node))
+    table = NodeVETable(request, found.qs, found.form, context=node, unfiltered=counts["all"])
     return {
         "table": table,
         "chips": ve_chips(table, counts),
@@ -149,6 +158,6 @@ def _with_node(ves: list[VE], node: Node) -> list[VE]:
 @require_safe
 def node_menu(request: HttpRequest, pk: int) -> HttpResponse:
     """The items of a row's menu, fetched when it is opened."""
-    node = get_object_or_404(Node, pk=pk)
+    node = find_node(request, pk)
     actions = list(node_actions(user_of(request), node).values())
     return render(request, "components/_menu_items.html", {"actions": actions, "name": node.name})

@@ -38,10 +38,10 @@ def chosen_range(request: HttpRequest) -> str:
     return asked if asked in RANGES else "1h"
 
 
-def recent_tasks(type: str, id: int) -> list[Task]:
+def recent_tasks(type: str, id: int, most: int = RECENT_TASKS) -> list[Task]:
     """The last tasks about an object, newest first."""
     about = Task.objects.filter(targets__object_type=type, targets__object_id=id)
-    return list(about.order_by("-pk")[:RECENT_TASKS])
+    return list(about.order_by("-pk")[:most])
 
 
 def node_figures(node: Node, span: str, *, current: bool) -> list[Figure]:

@@ -5,15 +5,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from infrastructure.forms import StopForm
-from infrastructure.models import VE
 from infrastructure.services import power, ves
 from infrastructure.services.errors import NotPossible
 from infrastructure.views.answers import refusal_answer, run
+from infrastructure.views.finding import find_ve
 from infrastructure.views.ves import head_context
 from panel.accounts.permissions import requires
 from panel.ui.htmx import render_page
@@ -22,7 +21,7 @@ from tasks.models import Task
 
 
 def _act(request: HttpRequest, pk: int, service: Callable[..., Task], **options: Any) -> HttpResponse:
-    ve = get_object_or_404(VE.objects.select_related("node"), pk=pk)
+    ve = find_ve(request, pk)
     back = reverse("infrastructure:ve", args=[ve.pk])
     return run(request, lambda: service(user=user_of(request), ve=ve, request=request, **options), back)
 
@@ -42,7 +41,7 @@ def ve_stop(request: HttpRequest, pk: int) -> HttpResponse:
     form = StopForm(request.POST) if request.method == "POST" else StopForm()
     if form.is_valid():
         return _act(request, pk, power.stop, force_after=form.cleaned_data["force_after"])
-    ve = get_object_or_404(VE.objects.select_related("node"), pk=pk)
+    ve = find_ve(request, pk)
     if form.is_bound:
         form.mark_errors()
     context = {**head_context(request, ve, "summary"), "form": form}
@@ -56,7 +55,7 @@ def ve_force_off(request: HttpRequest, pk: int) -> HttpResponse:
     """GET: the dialog that names the effect. POST: cut the power."""
     if request.method == "POST":
         return _act(request, pk, power.force_off)
-    ve = get_object_or_404(VE.objects.select_related("node"), pk=pk)
+    ve = find_ve(request, pk)
     return render_page(
         request, "infrastructure/ve_force_off.html", head_context(request, ve, "summary"), fallback="dialog"
     )
@@ -66,7 +65,7 @@ def ve_force_off(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def ve_forget(request: HttpRequest, pk: int) -> HttpResponse:
     """Drop a VE that no node has any more, and show the list it stood in."""
-    ve = get_object_or_404(VE.objects.select_related("node"), pk=pk)
+    ve = find_ve(request, pk)
     try:
         ves.forget(user=user_of(request), ve=ve, request=request)
     except NotPossible as refusal:

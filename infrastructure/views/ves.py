@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -14,30 +15,35 @@ from infrastructure.querysets import ve_counts
 from infrastructure.status import KIND_ICON, KIND_SHORT, is_current, ve_status
 from infrastructure.tables import VETable
 from infrastructure.views.actions import holder_of, migrates, ve_actions
-from infrastructure.views.lists import infrastructure_head, ve_chips
-from infrastructure.views.performance import RANGES, chosen_range, recent_tasks, ve_figures
+from infrastructure.views.finding import find_ve
+from infrastructure.views.lists import PERMISSION, infrastructure_head, ve_chips
+from infrastructure.views.node_tabs import LISTED_TASKS, ve_network
+from infrastructure.views.performance import RANGES, RECENT_TASKS, chosen_range, recent_tasks, ve_figures
 from panel.accounts.permissions import requires
+from panel.accounts.scopes import visible
 from panel.ui.htmx import render_page
 from panel.ui.signed_in import user_of
 from panel.ui.tables import Empty
 
-TABS = ("summary", "logs")
+TABS = {"summary": "Summary", "network": "Network", "logs": "Logs"}
 
 
 @requires("infrastructure.view")
 @require_safe
 def ve_list(request: HttpRequest) -> HttpResponse:
     """GET /infrastructure/ves/."""
-    found = VEFilter(request.GET, queryset=VE.objects.select_related("node"))
-    table = VETable(request, found.qs, found.form)
-    counts = ve_counts(VE.objects.all())
+    mine = visible(request.user, PERMISSION, VE.objects.all())
+    found = VEFilter(request.GET, queryset=mine.select_related("node"))
+    counts = ve_counts(mine)
+    table = VETable(request, found.qs, found.form, unfiltered=counts["all"])
+    nodes = visible(request.user, PERMISSION, Node.objects.all()).aggregate(n=Count("pk"), at=Max("observed_at"))
     context = {
         "tree_selected": "root",
         "table": table,
         "chips": ve_chips(table, counts),
-        "updated": Node.objects.aggregate(at=Max("observed_at"))["at"],
+        "updated": nodes["at"],
         "empty": _empty(request, table, counts["all"]),
-        "head": infrastructure_head(request, "ves"),
+        "head": infrastructure_head(request, "ves", nodes=nodes["n"], ves=counts),
     }
     return render_page(request, "infrastructure/ves.html", context, regions=(VETable.region, "page-title"))
 
@@ -55,8 +61,8 @@ def _empty(request: HttpRequest, table: VETable, total: int) -> Empty:
 @requires("infrastructure.view")
 @require_safe
 def ve_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """GET /infrastructure/ves/7/?tab=summary|logs."""
-    ve = get_object_or_404(VE.objects.select_related("node", "migrating_to"), pk=pk)
+    """GET /infrastructure/ves/7/?tab=summary|network|logs."""
+    ve = find_ve(request, pk, "migrating_to")
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "summary"
     context = head_context(request, ve, tab)
@@ -70,8 +76,19 @@ def ve_detail(request: HttpRequest, pk: int) -> HttpResponse:
             "disks": ve.disks,
             "nics": ve.nics,
         }
-    context["tasks"] = recent_tasks("ve", ve.pk)
+    elif tab == "network":
+        context |= ve_network(ve)
+    context["tasks"] = recent_tasks("ve", ve.pk, LISTED_TASKS if tab == "logs" else RECENT_TASKS)
+    context["tab_title"] = TABS[tab]
     return render_page(request, "infrastructure/ve.html", context, regions=("page-title", "tab-panel"))
+
+
+def _head_url(request: HttpRequest, ve: VE) -> str:
+    """Where the head is read again: a dialog on a page of its own answers fragments with the dialog, not the head."""
+    match = request.resolver_match
+    if match is not None and match.view_name in ("infrastructure:ve", "infrastructure:console"):
+        return request.get_full_path()
+    return reverse("infrastructure:ve", args=[ve.pk])
 
 
 def head_context(request: HttpRequest, ve: VE, tab: str) -> dict[str, Any]:
@@ -92,7 +109,7 @@ def head_context(request: HttpRequest, ve: VE, tab: str) -> dict[str, Any]:
         "holder": holder,
         "migrates": migrates(ve),
         "refresh_ids": f"ve:{ve.pk}{node_id}",
-        "region_url": request.get_full_path(),
+        "region_url": _head_url(request, ve),
     }
 
 
@@ -100,6 +117,6 @@ def head_context(request: HttpRequest, ve: VE, tab: str) -> dict[str, Any]:
 @require_safe
 def ve_menu(request: HttpRequest, pk: int) -> HttpResponse:
     """The items of a row's menu, fetched when it is opened."""
-    ve = get_object_or_404(VE.objects.select_related("node"), pk=pk)
+    ve = find_ve(request, pk)
     actions = list(ve_actions(user_of(request), ve).values())
     return render(request, "components/_menu_items.html", {"actions": actions, "name": ve.name})

@@ -7,7 +7,11 @@ from panel.accounts.roles import Role
 
 
 class User(AbstractUser):
-    """A person or service that signs in."""
+    """A person or service that signs in. The full name is kept in `first_name`."""
+
+    # What must be done before anything else may be: read with the user's row, so that asking costs nothing (duties.py).
+    must_change_password = models.BooleanField(default=False)
+    second_factor_due = models.BooleanField(default=False)
 
 
 class RoleBinding(models.Model):
@@ -35,3 +39,20 @@ class RoleBinding(models.Model):
             return True
         scopes = getattr(obj, "scopes", None)
         return callable(scopes) and (self.scope_type, self.scope_id) in scopes()
+
+
+class SecondFactor(models.TextChoices):
+    """Who must sign in with a second factor."""
+
+    OPTIONAL = "optional", "Optional for everybody"
+    ADMINISTRATORS = "administrators", "Required for administrators"
+    EVERYONE = "everyone", "Required for everybody"
+
+
+class AccountPolicy(models.Model):
+    """The rules for all accounts: one row, made when a rule is first changed."""
+
+    second_factor = models.CharField(max_length=20, choices=SecondFactor.choices, default=SecondFactor.OPTIONAL)
+
+    def __str__(self) -> str:
+        return f"Second factor: {self.get_second_factor_display()}"

@@ -8,35 +8,38 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from panel.accounts.models import User
-from panel.accounts.roles import GRANTS, PERMISSIONS
+from panel.accounts.models import RoleBinding, User
+from panel.accounts.roles import GRANTS, PERMISSIONS, SYSTEM_WIDE
 
 View = TypeVar("View", bound=Callable[..., Any])
 PUBLIC = "public"
 
 
-def can(user: User | AnonymousUser | None, permission: str, obj: object | None = None) -> bool:
-    """Whether the user holds the permission over the object (None: over the whole system).
+def bindings_with(user: User | AnonymousUser | None, permission: str) -> list[RoleBinding]:
+    """The user's bindings that carry the permission, each over its part of the tree.
 
     Raises ValueError for a permission that does not exist, so that a typing error never grants or hides anything.
     """
     if permission not in PERMISSIONS:
         raise ValueError(f"unknown permission {permission!r}")
     if not isinstance(user, User) or not user.is_active:
-        return False
-    return any(
-        permission in GRANTS.get(binding.role, frozenset()) and binding.covers(obj)
+        return []
+    return [
+        binding
         for binding in user.role_bindings.all()
-    )
+        if permission in GRANTS.get(binding.role, frozenset())
+        and not (binding.scope_type and permission in SYSTEM_WIDE)
+    ]
+
+
+def can(user: User | AnonymousUser | None, permission: str, obj: object | None = None) -> bool:
+    """Whether the user holds the permission over the object (None: over the whole system). Raises ValueError."""
+    return any(binding.covers(obj) for binding in bindings_with(user, permission))
 
 
 def can_anywhere(user: User | AnonymousUser | None, permission: str) -> bool:
     """Whether the user holds the permission over any part of the tree at all (to admit to a list page)."""
-    if permission not in PERMISSIONS:
-        raise ValueError(f"unknown permission {permission!r}")
-    if not isinstance(user, User) or not user.is_active:
-        return False
-    return any(permission in GRANTS.get(binding.role, frozenset()) for binding in user.role_bindings.all())
+    return bool(bindings_with(user, permission))
 
 
 def require(user: User | AnonymousUser | None, permission: str, obj: object | None = None) -> None:

@@ -11,7 +11,7 @@ class Role(models.TextChoices):
 
 _VIEW = {"infrastructure.view", "task.view", "health.view", "account.self"}
 _OPERATE = {"ve.operate", "ve.migrate", "ve.console", "node.operate", "task.cancel"}
-_ADMINISTER = {"node.manage", "user.manage", "audit.view"}
+_ADMINISTER = {"node.manage", "user.manage", "audit.view", "view.share"}
 
 GRANTS: dict[str, frozenset[str]] = {
     Role.VIEWER: frozenset(_VIEW),
@@ -19,3 +19,5 @@ GRANTS: dict[str, frozenset[str]] = {
     Role.ADMINISTRATOR: frozenset(_VIEW | _OPERATE | _ADMINISTER),
 }
 PERMISSIONS: frozenset[str] = GRANTS[Role.ADMINISTRATOR]
+# Rights that have no part of the tree: a binding to one node never carries them.
+SYSTEM_WIDE: frozenset[str] = frozenset({"user.manage", "view.share"})

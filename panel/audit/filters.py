@@ -19,9 +19,10 @@ def _day(label: str) -> forms.DateInput:
 
 
 class AuditFilter(filters.FilterSet):
-    """Filters of the address: actor, action, result, target, text, since, until. What does not fit is ignored."""
+    """Filters of the address: actor, source, action, result, target, text, since, until. What does not fit is left."""
 
     actor = filters.CharFilter(field_name="actor_name", lookup_expr="icontains", widget=_field("Filter by actor"))
+    source = filters.CharFilter(lookup_expr="icontains", widget=_field("Filter by address"))
     action = filters.CharFilter(lookup_expr="icontains", widget=_field("Filter by action"))
     result = filters.ChoiceFilter(
         choices=Result.choices,
@@ -29,7 +30,7 @@ class AuditFilter(filters.FilterSet):
         widget=forms.Select({"class": "form-select ctl-s", "aria-label": "Filter by result"}),
     )
     target = filters.CharFilter(field_name="target_name", lookup_expr="icontains", widget=_field("Filter by object"))
-    text = filters.CharFilter(method="by_text", widget=_field("Filter by detail"))
+    text = filters.CharFilter(method="by_text", widget=_field("Filter by text"))
     since = filters.DateFilter(method="by_since", widget=_day("From day"))
     until = filters.DateFilter(method="by_until", widget=_day("To day"))
 
@@ -38,7 +39,9 @@ class AuditFilter(filters.FilterSet):
         fields: list[str] = []
 
     def by_text(self, rows: QuerySet[AuditRecord], name: str, value: str) -> QuerySet[AuditRecord]:
-        return rows.filter(Q(detail__icontains=value) | Q(source__icontains=value))
+        """Words anywhere in an entry."""
+        fields = ("detail", "action", "target_name", "actor_name", "source")
+        return rows.filter(Q(*((f"{field}__icontains", value) for field in fields), _connector=Q.OR))
 
     def by_since(self, rows: QuerySet[AuditRecord], name: str, value: date) -> QuerySet[AuditRecord]:
         return rows.filter(at__gte=day_bounds(value, zone_of(self.request))[0])

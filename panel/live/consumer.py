@@ -13,7 +13,8 @@ browser that stops reading costs two updates and is dropped after 15 s.
 import asyncio
 import json
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Hashable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,11 +26,13 @@ from panel.accounts.permissions import can, can_anywhere
 from panel.live import origin, registry
 from panel.live.hub import hub
 from panel.live.session import audit_refusal, session_key, user_of
+from panel.live.sharing import News, encoded, sharing
 from panel.live.threads import in_thread
 from panel.live.wire import Closed, Gone, Receive, Send, Wire
 
 log = structlog.get_logger("mooring.live")
 POLL_SECONDS = 5.0  # between two reads without a poke, and two checks of session and right
+ACCESS_SECONDS = 1.0  # for so long an answer about the right to a shared topic is good
 BEAT_SECONDS = 2.0
 MOST_TOPICS = 64
 MOST_BYTES = 4096  # of one message from the browser
@@ -97,7 +100,7 @@ class Connection:
                 raise Closed(4429, "Too many messages.")
             try:
                 await self._handle(json.loads(text))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
                 raise Closed(4400, "The message cannot be read.") from error
 
     async def _handle(self, message: dict[str, Any]) -> None:
@@ -136,17 +139,18 @@ class Connection:
     async def _follow(self, name: str, after: int) -> None:
         """Deliver a topic's news until its right is gone; a failure of its reader is logged and it is asked again."""
         wake = asyncio.Event()
+        page = Follower(self.scope, self.user_id, name, after)
         try:
             await hub().join(name, wake.set)
             while True:
                 wake.clear()
                 started = time.monotonic()
                 async with self.reads:
-                    update = await self._read(name, after)
-                    if update is not None:
-                        await self._send_update(name, update)
-                        after = update.rev
-                if update is not None and update.more:
+                    news = await self._read(page)
+                    if news is not None:
+                        await self.wire.send_text(news.text)
+                        page.after, page.mark = news.update.rev, news.update.mark
+                if news is not None and news.update.more:
                     continue
                 # Half the time at most goes into one topic of one page: a flood of pokes is read in bigger bites.
                 await asyncio.sleep(min(LONGEST_PAUSE, time.monotonic() - started))
@@ -161,26 +165,52 @@ class Connection:
             if self.topics.get(name) is asyncio.current_task():
                 del self.topics[name]
 
-    async def _read(self, name: str, after: int) -> registry.Update | None:
+    async def _read(self, page: "Follower") -> News | None:
         try:
-            return await in_thread(read, self.scope, self.user_id, name, after)
+            return await page.read()
         except Refused:
             raise
         except Exception:
-            log.exception("a topic could not be read", topic=name)
+            log.exception("a topic could not be read", topic=page.name)
             return None
-
-    async def _send_update(self, name: str, update: registry.Update) -> None:
-        message = {"type": "update", "topic": name, "rev": update.rev, "html": update.html, "data": update.data}
-        await self.wire.send_json({**message, "final": update.final})
 
 
 class Refused(Exception):
     """The user may not follow the topic; the message says why."""
 
 
-def read(scope: dict[str, Any], user_id: int, name: str, after: int) -> registry.Update | None:
-    """Check the right and read, with everything fresh from the database. Raises Refused."""
+class Follower:
+    """What one page has of one topic: the revision it got last, and when it was last asked whether it may have more."""
+
+    def __init__(self, scope: dict[str, Any], user_id: int, name: str, after: int) -> None:
+        self.scope, self.user_id, self.name, self.after = scope, user_id, name, after
+        self.mark: Hashable = None
+        self._admitted_at = -ACCESS_SECONDS
+        self._variant: Hashable = None
+
+    async def read(self) -> News | None:
+        """What came after `after`, alone or together with other pages. Raises Refused."""
+        pokes = hub().pokes(self.name)
+        if time.monotonic() - self._admitted_at >= ACCESS_SECONDS:
+            # A topic that is not shared is read in the same go.
+            answer = await in_thread(admit, self.scope, self.user_id, self.name, self.after)
+            if not isinstance(answer, Admitted):
+                return answer
+            self._admitted_at, self._variant = time.monotonic(), answer.variant
+        after, mark, variant = self.after, self.mark, self._variant
+        key = (self.name, pokes, after, mark, variant)
+        return await sharing().read(key, lambda: in_thread(read_shared, self.name, after, mark, variant))
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The user may follow the topic, and sees this variant of its news."""
+
+    variant: Hashable
+
+
+def admit(scope: dict[str, Any], user_id: int, name: str, after: int) -> Admitted | News | None:
+    """Check the right with everything fresh from the database; read what is not shared. Raises Refused."""
     user = User.objects.filter(pk=user_id, is_active=True).prefetch_related("role_bindings").first()
     if user is None:
         raise Refused("Your account is not active.")
@@ -190,12 +220,25 @@ def read(scope: dict[str, Any], user_id: int, name: str, after: int) -> registry
         may = can(user, topic.permission, subject) if topic.subject else can_anywhere(user, topic.permission)
         if not may:
             raise PermissionDenied(f"Your role lacks the permission {topic.permission}.")
-        return topic.read(user, key, after)
+        if topic.shared is not None:
+            return Admitted(topic.variant(user, subject) if topic.variant else None)
+        update = topic.read(user, key, after)
+        return None if update is None else encoded(name, update)
     except PermissionDenied as error:
         audit_refusal(scope, "live.subscribe", f"{name}: {error}", user)
         raise Refused(str(error) or "Your role does not allow it.") from error
     except (LookupError, ObjectDoesNotExist) as error:
         raise Refused("It does not exist, or no longer.") from error
+
+
+def read_shared(name: str, after: int, mark: Hashable, variant: Hashable) -> News | None:
+    """The news of a shared topic for everybody who sees this variant. Raises Refused when it is gone."""
+    topic, key = registry.lookup(name)
+    try:
+        update = topic.shared(variant, key, after, mark) if topic.shared else None
+    except (LookupError, ObjectDoesNotExist) as error:
+        raise Refused("It does not exist, or no longer.") from error
+    return None if update is None else encoded(name, update)
 
 
 async def _wait(awaitable: Awaitable[Any], seconds: float) -> None:

@@ -6,6 +6,7 @@ the hub repeats it every second. Sockets never wait for Redis: they look by them
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from weakref import WeakKeyDictionary
@@ -33,6 +34,11 @@ class Hub:
         self._channel = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._away = False
+        self._pokes: Counter[str] = Counter()
+
+    def pokes(self, topic: str) -> int:
+        """How often the topic was poked while somebody followed it: what was read after the last one is new enough."""
+        return self._pokes[topic]
 
     async def join(self, topic: str, wake: Wake) -> None:
         """Have `wake` called at each poke. Returns once the group is joined, or after 1 s: then that is retried."""
@@ -50,6 +56,7 @@ class Hub:
         wakes.discard(wake)
         if not wakes:
             self._wakes.pop(topic, None)
+            self._pokes.pop(topic, None)
         if not self._wakes:
             await self._stop()
         else:
@@ -107,6 +114,8 @@ class Hub:
                 self._wake(str(message.get("topic", "")))
 
     def _wake(self, topic: str) -> None:
+        if topic in self._wakes:
+            self._pokes[topic] += 1
         for wake in tuple(self._wakes.get(topic, ())):
             wake()
 

@@ -19,6 +19,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from panel.live.registry import group_name
 
 log = structlog.get_logger("mooring.live")
+PACE_SECONDS = 0.004
 PUBLISH_SECONDS = 1.0  # then the publish counts as failed
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # after that many failures in a row nothing is tried for so long
 MOST_TOPICS = 10_000
@@ -44,11 +45,13 @@ class Publisher:
         with self._changed:
             if len(self._waiting) >= MOST_TOPICS and topic not in self._waiting:
                 return  # Redis has been away for long; sockets look by themselves
+            known = topic in self._waiting
             self._waiting[topic] = max(rev, self._waiting.get(topic, rev))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="live-poke", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+            if not known:  # otherwise the thread was told and has not come to it yet
+                self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
         """Wait until all is published; False when it was not in time."""
@@ -67,6 +70,8 @@ class Publisher:
                         self._waiting[topic] = max(rev, self._waiting.get(topic, rev))
                     self._busy = False
                     self._changed.notify_all()
+                # A flood of pokes is coalesced instead of taking the time of the thread that does the work.
+                time.sleep(PACE_SECONDS)
                 if failed:
                     time.sleep(PAUSES[min(self._failures, len(PAUSES)) - 1])
 

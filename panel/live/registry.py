@@ -10,12 +10,22 @@ is imported at start:
         @staticmethod
         def read(user: User, key: str, after: int) -> Update | None: ...
 
+A topic that many pages follow at once adds two functions, and is then read once for all that may see the same:
+
+        @staticmethod
+        def variant(user: User, subject: object | None) -> Hashable: ...     # all that the news owe to who reads them
+        @staticmethod
+        def shared(variant: Hashable, key: str, after: int, mark: Hashable) -> Update | None: ...
+
+`mark` is that of the last update the page got on this connection (None at first), so that `shared` can leave out what
+the page has. The right is then asked for at most once a second for each page, instead of at each read.
+
 A plain `read` function may be decorated as well. `read` and `subject` run in a thread, may use the database, must not
 call a driver, and raise LookupError or ObjectDoesNotExist when the key names nothing, PermissionDenied to refuse.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -39,25 +49,32 @@ class Update:
     data: dict[str, Any] = field(default_factory=dict)
     final: bool = False
     more: bool = False
+    mark: Hashable = None
 
 
 Reader = Callable[[User, str, int], Update | None]
+Variant = Callable[[User, object | None], Hashable]
+SharedReader = Callable[[Any, str, int, Any], Update | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A declared prefix."""
+    """A declared prefix. `templates` are compiled when the web process starts, not for the first page that asks."""
 
     prefix: str
     permission: str
     read: Reader
     subject: Callable[[str], object] | None = None
+    variant: Variant | None = None
+    shared: SharedReader | None = None
+    templates: tuple[str, ...] = ()
 
 
 class UnknownTopic(LookupError):
     """No app declares this topic."""
 
 
+_OPTIONAL = ("subject", "variant", "shared", "templates")
 _topics: dict[str, Topic] = {}
 
 
@@ -76,7 +93,8 @@ def topic(prefix: str, *, permission: str) -> Callable[[Declared], Declared]:
         origin = (getattr(declared, "__module__", ""), getattr(declared, "__qualname__", ""))
         if known and (known.read.__module__, known.read.__qualname__.removesuffix(".read")) != origin:
             raise ValueError(f"topic {prefix!r} is declared twice")
-        _topics[prefix] = Topic(prefix, permission, read, getattr(declared, "subject", None))
+        optional = {name: getattr(declared, name) for name in _OPTIONAL if hasattr(declared, name)}
+        _topics[prefix] = Topic(prefix, permission, read, **optional)
         return declared
 
     return declare

@@ -10,7 +10,9 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest, parse_cookie
 
+from panel.accounts.duties import duty_of
 from panel.accounts.models import User
+from panel.accounts.sessions import seen
 from panel.audit.services import record
 
 log = structlog.get_logger("mooring.live")
@@ -29,13 +31,19 @@ def session_key(scope: dict[str, Any]) -> str:
 
 
 def user_of(key: str) -> User | None:
-    """The active user whose session this is, with fresh role bindings; None when it ended. Blocks on the database."""
+    """The active user whose session this is, with fresh role bindings. Blocks on the database.
+
+    None when it ended, or while the user must do something first (`panel.accounts.duties`).
+    """
     if not key:
         return None
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     user = get_user(request)
-    return user if isinstance(user, User) and user.is_active else None
+    if not isinstance(user, User) or not user.is_active or duty_of(user):
+        return None
+    seen(key)
+    return user
 
 
 def request_of(scope: dict[str, Any], user: User | None = None) -> HttpRequest:
@@ -53,7 +61,8 @@ def audit_refusal(
 ) -> None:
     """Audit a refused attempt, at most one row a minute about the same one. Blocks on the database."""
     request = request_of(scope, user)
-    key = (action, detail, str(request.META["REMOTE_ADDR"]), str(user.pk if user else ""))
+    # What a stranger writes into a header does not make it another refusal.
+    key = (action, detail if user else "", str(request.META["REMOTE_ADDR"]), str(user.pk if user else ""))
     now = time.monotonic()
     if now - _refusals.get(key, -_AUDIT_EVERY) < _AUDIT_EVERY:
         return

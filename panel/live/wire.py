@@ -70,7 +70,10 @@ class Wire:
         return str(text)
 
     async def send_json(self, message: dict[str, Any]) -> None:
-        await self._bounded({"type": "websocket.send", "text": json.dumps(message, separators=(",", ":"))})
+        await self.send_text(json.dumps(message, separators=(",", ":")))
+
+    async def send_text(self, text: str) -> None:
+        await self._bounded({"type": "websocket.send", "text": text})
 
     async def send_bytes(self, data: bytes) -> None:
         await self._bounded({"type": "websocket.send", "bytes": data})

@@ -47,6 +47,17 @@ class Authority:
 
 
 @dataclass(frozen=True)
+class Described:
+    """What people compare a certificate by; the serial in upper-case hexadecimal, as openssl prints it."""
+
+    serial: str
+    subject: str
+    issuer: str
+    issued_at: dt.datetime
+    expires_at: dt.datetime
+
+
+@dataclass(frozen=True)
 class Issued:
     """One certificate with its key, both PEM, and the CA's certificate that signed it."""
 
@@ -173,6 +184,19 @@ def certificate_is_current(pem: bytes, authority: Authority, names: Iterable[str
     return {_general_name(name) for name in names} <= _names_of(certificate)
 
 
+def describe(data: bytes) -> Described:
+    """Read a certificate, PEM or DER. ValueError when it is not one."""
+    load = x509.load_pem_x509_certificate if data.startswith(b"-----") else x509.load_der_x509_certificate
+    found = load(data)
+    return Described(
+        f"{found.serial_number:X}",
+        _words(found.subject),
+        _words(found.issuer),
+        found.not_valid_before_utc,
+        found.not_valid_after_utc,
+    )
+
+
 def expiry(pem: bytes) -> dt.datetime:
     """When the certificate ends, in UTC. ValueError when it is not one."""
     return x509.load_pem_x509_certificate(pem).not_valid_after_utc
@@ -228,6 +252,12 @@ def _name(organisation: str, common: str) -> x509.Name:
             x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]
     )
+
+
+def _words(name: x509.Name) -> str:
+    """As libvirt prints it: "O=Mooring,CN=primary"."""
+    short = {NameOID.ORGANIZATION_NAME: "O", NameOID.COMMON_NAME: "CN"}
+    return ",".join(f"{short.get(part.oid, part.oid.dotted_string)}={part.value!s}" for part in name)
 
 
 def _usage(*, sign_certificates: bool = False, encipher_keys: bool = False) -> x509.KeyUsage:

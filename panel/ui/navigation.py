@@ -55,7 +55,16 @@ GROUPS = (
         "clipboard-list",
         (Item("Task Log", "tasks:list", "task.view"), Item("Audit", "audit:list", "audit.view")),
     ),
-    Group("setup", "Setup", "settings", (Item("System health", "health:page", "health.view"),)),
+    Group(
+        "setup",
+        "Setup",
+        "settings",
+        (
+            Item("Users and roles", "users:list", "user.manage"),
+            Item("System health", "health:page", "health.view"),
+            Item("About", "about:page", "health.view"),
+        ),
+    ),
 )
 
 

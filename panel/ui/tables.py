@@ -3,41 +3,36 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
+from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Page, Paginator
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
 
+from panel.preferences.models import SavedView
+from panel.preferences.services import columns_of, saved_query, views_for
+from panel.ui.columns import Choice, Column, Header, choices, chosen_columns, default_columns, join_keys, parse_keys
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its key in the address, header, model fields to sort by, and the filter field below the header.
-
-    `descending` columns begin with the largest value; `minor` ones go on narrow screens.
-    """
-
-    key: str
-    label: str
-    order: tuple[str, ...] = ()
-    filter: str = ""
-    numeric: bool = False
-    minor: bool = False
-    descending: bool = False
+__all__ = ["Chip", "Column", "Empty", "Header", "Table", "View"]
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A column as the page shows it; `next_sort` is what its button asks for, empty when it cannot be sorted."""
+_tables: "dict[str, type[Table]]" = {}
 
-    column: Column
-    aria_sort: str
-    next_sort: str
-    field: Any = None
+
+def table_named(region: str) -> "type[Table] | None":
+    """The list that declares this region; None when there is none."""
+    return _tables.get(region)
 
 
 class Table:
-    """Base of the lists. `noun` is (singular, plural); the last sort key makes the order total."""
+    """Base of the lists. `noun` is (singular, plural); the last sort key makes the order total.
+
+    A subclass declares its columns and its row template, whose cells stand in `{% cells %}{% cell "key" %}…`; column
+    chooser, saved views and the rest of the list come with that. `region` is the element's id and names the list in
+    what users prefer. `bulk` is the type of the objects that its rows can be selected for; see `object_of`.
+    """
 
     columns: ClassVar[Sequence[Column]]
     row_template: ClassVar[str]
@@ -46,10 +41,28 @@ class Table:
     label: ClassVar[str]
     default_sort: ClassVar[str] = "name"
     tie_break: ClassVar[tuple[str, ...]] = ("name", "pk")
+    chooses: ClassVar[bool] = True
+    bulk: ClassVar[str] = ""
+    bulk_template: ClassVar[str] = ""
+    bar_template: ClassVar[str] = ""
     sizes: ClassVar[tuple[int, ...]] = (20, 50, 100, 200)
     default_size: ClassVar[int] = 50
 
-    def __init__(self, request: HttpRequest, rows: QuerySet[Any], form: Any = None, context: Any = None) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "region" in cls.__dict__:
+            _tables[cls.region] = cls
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Any],
+        form: Any = None,
+        context: Any = None,
+        unfiltered: int | None = None,
+    ) -> None:
+        """`unfiltered`: how many rows there are without the filters, where that is known already."""
+        self.unfiltered = unfiltered
         self.request = request
         self.queryset = rows
         self.form = form
@@ -65,12 +78,14 @@ class Table:
     @cached_property
     def size(self) -> int:
         asked = self.request.GET.get("rows", "")
-        return int(asked) if asked.isdigit() and int(asked) in self.sizes else self.default_size
+        return next((size for size in self.sizes if str(size) == asked), self.default_size)
 
     @cached_property
     def page(self) -> Page[Any]:
         """The page the address names; the nearest one when it is out of range."""
         paginator = Paginator(self.queryset.order_by(*self._order()), self.size)
+        if self.unfiltered is not None and not self.filtered:
+            paginator.count = self.unfiltered
         return paginator.get_page(self.request.GET.get("page"))
 
     @cached_property
@@ -102,8 +117,74 @@ class Table:
         return self.noun[0] if self.total == 1 else self.noun[1]
 
     @cached_property
+    def shown(self) -> tuple[Column, ...]:
+        """The columns of this page: those of the address, else those the user chose, else the default ones."""
+        if self.overridden:
+            return chosen_columns(self.columns, parse_keys(self.request.GET["columns"]))
+        chosen = columns_of(self.request.user, self.region) if self.chooses else None
+        return default_columns(self.columns) if chosen is None else chosen_columns(self.columns, chosen)
+
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody chose these columns: then all of them are shown on narrow screens too."""
+        return self.shown != default_columns(self.columns)
+
+    @property
+    def overridden(self) -> bool:
+        """Whether the address names the columns."""
+        return self.chooses and bool(self.request.GET.get("columns"))
+
+    @property
+    def chooser(self) -> list[Choice]:
+        return choices(self.columns, self.shown)
+
+    @property
+    def selects(self) -> bool:
+        """Whether this user can do something with several rows at once."""
+        return False
+
+    def object_of(self, row: Any) -> tuple[int, str]:
+        """(id, name) of the object of a row, for its checkbox."""
+        raise NotImplementedError(f"{type(self).__name__} is selectable, so it must name the object of a row")
+
+    @cached_property
+    def views(self) -> "list[View]":
+        """The saved views that this user sees, as links; the current one is marked."""
+        here = saved_query(self.request.GET.urlencode())
+        found = views_for(self.request.user, self.region) if self.chooses else []
+        return [
+            View(view, f"{self.request.path}?{view.query}", view.query == here, view.owner_id == self.request.user.pk)
+            for view in found
+        ]
+
+    @property
+    def current_view(self) -> "View | None":
+        return next((view for view in self.views if view.current), None)
+
+    @property
+    def filter_query(self) -> str:
+        """The filters alone: what finds the same rows, however the list looks."""
+        query = self._clean_query()
+        names = self.form.fields if self.form is not None else ()
+        return urlencode([(name, query[name]) for name in query if name in names])
+
+    @property
+    def view_query(self) -> str:
+        """What a view saved now would hold: the address, with the columns named."""
+        return self.address(page=None, columns=join_keys(self.shown)).partition("?")[2]
+
+    @cached_property
     def headers(self) -> list[Header]:
-        return [self._header(column) for column in self.columns]
+        return [self._header(column) for column in self.shown]
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What the filters' form must carry along: sort, named columns, and the filters of columns that are hidden."""
+        visible = {header.column.filter for header in self.headers}
+        hidden = [column.filter for column in self.columns if column.filter and column.filter not in visible]
+        names = [*(["sort"] if self.sort != self.default_sort else []), "columns", *hidden]
+        query = self._clean_query()
+        return [(name, str(query[name])) for name in names if name in query]
 
     @property
     def filtered(self) -> bool:
@@ -114,6 +195,11 @@ class Table:
     def url(self) -> str:
         """This very list: filters, sort and page, without what is empty."""
         return self.address()
+
+    @property
+    def plain_url(self) -> str:
+        """This very list with the columns that the user chose."""
+        return self.address(columns=None)
 
     @property
     def clear_url(self) -> str:
@@ -168,9 +254,29 @@ class Table:
     def _order(self) -> list[Any]:
         """Unknown values come last either way: they are neither the highest nor the lowest."""
         column = next(column for column in self.columns if column.key == self.sort.removeprefix("-"))
-        down = self.sort.startswith("-")
-        keys = [F(name).desc(nulls_last=True) if down else F(name).asc(nulls_last=True) for name in column.order]
+        keys = [self._sort_key(name, down=self.sort.startswith("-")) for name in column.order]
         return [*keys, *(name for name in self.tie_break if name not in column.order)]
+
+    def _sort_key(self, name: str, *, down: bool) -> Any:
+        if not self._may_be_unknown(name):
+            return F(name).desc() if down else F(name).asc()  # plain, so that an index on it serves
+        return F(name).desc(nulls_last=True) if down else F(name).asc(nulls_last=True)
+
+    def _may_be_unknown(self, name: str) -> bool:
+        try:
+            return bool(self.queryset.model._meta.get_field(name).null)
+        except (FieldDoesNotExist, AttributeError):  # an annotation, or a field of another model
+            return True
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A saved view in the menu of one list."""
+
+    view: SavedView
+    url: str
+    current: bool
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-// One try to reach a display: a fresh ticket by POST, then the websocket that shows it and becomes the RFB channel.
+// One try to reach a console: a fresh ticket by POST, then the websocket that shows it and becomes the console's channel.
 
 const TICKET_MS = 10_000;
 const HANDSHAKE_MS = 15_000;
@@ -11,7 +11,7 @@ export class Refused extends Error {
   }
 }
 
-/** Ask for a ticket: {ticket, ve, state}. */
+/** Ask for a ticket: {ticket, ve, kind}. */
 export async function fetchTicket(form) {
   let answer;
   try {
@@ -28,15 +28,71 @@ export async function fetchTicket(form) {
   throw new Refused(0, `Mooring answered with an error (${answer.status})`);
 }
 
-/** Open the websocket and show the ticket. Resolves to {socket, node, warning}: RFB begins with the next message. */
+/** The console's bytes as a channel that noVNC takes for a websocket; notes go beside them as text. */
+export class Channel {
+  constructor(socket) {
+    Object.assign(this, { socket, onopen: null, onmessage: null, onerror: null, onclose: null, onnote: () => {} });
+    this.pings = new Map();
+    this.frames = 0; // requests for the next picture that noVNC has made
+    this.early = [];
+    socket.onmessage = ({ data }) => this.receive(data);
+    socket.onerror = (event) => this.onerror?.(event);
+    socket.addEventListener("close", (event) => this.onclose?.(event));
+  }
+
+  get readyState() { return this.socket.readyState; }
+  get protocol() { return this.socket.protocol; }
+  get binaryType() { return this.socket.binaryType; }
+  set binaryType(type) { this.socket.binaryType = type; }
+
+  receive(data) {
+    if (typeof data !== "string") {
+      if (this.onmessage) this.onmessage({ data });
+      else this.early.push(data);
+      return;
+    }
+    const note = JSON.parse(data);
+    if (note.type === "pong") this.pings.get(note.n)?.();
+    else this.onnote(note);
+  }
+
+  /** Take what came before there was somebody to take it. */
+  flush() {
+    for (const data of this.early.splice(0)) this.onmessage({ data });
+  }
+
+  send(data) {
+    if (data[0] === 3 && data.length === 10) this.frames += 1; // RFB: FramebufferUpdateRequest
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(data);
+  }
+
+  /** Send a note; what a button sends is audited by its note, which goes first. */
+  say(note) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(note));
+  }
+
+  /** Milliseconds to Mooring and back. */
+  roundTrip() {
+    const n = Math.round(performance.now());
+    const begun = performance.now();
+    this.say({ type: "ping", n });
+    return new Promise((resolve) => {
+      this.pings.set(n, () => { this.pings.delete(n); resolve(performance.now() - begun); });
+    });
+  }
+
+  close() { this.socket.close(); }
+}
+
+/** Open the websocket and show the ticket. Resolves to {channel, ready}: the console's bytes begin with the next message. */
 export function openChannel(ticket, onClose) {
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/console/`;
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url, "binary");
     socket.binaryType = "arraybuffer";
     const timer = setTimeout(() => { socket.close(); reject(new Refused(0, "The console did not answer")); }, HANDSHAKE_MS);
-    let ready = false;
-    socket.onopen = () => socket.send(JSON.stringify({ ticket: ticket.ticket, ve: ticket.ve }));
+    let opened = false;
+    socket.onopen = () => socket.send(JSON.stringify(ticket));
     socket.onmessage = ({ data }) => {
       clearTimeout(timer);
       const message = JSON.parse(data);
@@ -44,13 +100,13 @@ export function openChannel(ticket, onClose) {
         reject(new Refused(message.code, message.reason));
         return;
       }
-      ready = true;
-      resolve({ socket, node: message.node, warning: message.warning }); // noVNC takes over in this same turn
+      opened = true;
+      resolve({ channel: new Channel(socket), ready: message });
     };
     // Registered before noVNC's own handler, so that the picture and the focus are still there when it is called.
     socket.addEventListener("close", (event) => {
       clearTimeout(timer);
-      if (ready) onClose(event);
+      if (opened) onClose(event);
       else reject(new Refused(event.code, event.reason || "Mooring does not answer"));
     });
   });

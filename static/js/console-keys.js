@@ -1,6 +1,9 @@
-// Keys for a guest: named combinations, and text typed key by key as on a US keyboard.
+// Keys for a guest: named combinations, and text typed key by key on the guest's keyboard layout.
+
+import { strokesOf } from "./console-layouts.js";
 
 const SHIFT = ["ShiftLeft", 0xffe1];
+const ALTGR = ["AltRight", 0xfe03];
 const NAMED = {
   Control: ["ControlLeft", 0xffe3],
   Alt: ["AltLeft", 0xffe9],
@@ -14,13 +17,7 @@ const NAMED = {
   Enter: ["Enter", 0xff0d],
 };
 for (let number = 1; number <= 12; number += 1) NAMED[`F${number}`] = [`F${number}`, 0xffbd + number];
-
-const SHIFTED = '~!@#$%^&*()_+{}|:"<>?ABCDEFGHIJKLMNOPQRSTUVWXYZ';
-const PLAIN = "`1234567890-=[]\\;',./abcdefghijklmnopqrstuvwxyz";
-const CODES = {
-  "`": "Backquote", "-": "Minus", "=": "Equal", "[": "BracketLeft", "]": "BracketRight", "\\": "Backslash",
-  ";": "Semicolon", "'": "Quote", ",": "Comma", ".": "Period", "/": "Slash", " ": "Space",
-};
+const WHITE = { "\n": NAMED.Enter, "\t": NAMED.Tab };
 const PAUSE = 12; // ms between characters: a guest's keyboard controller holds 16 events
 
 const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
@@ -32,36 +29,32 @@ export function sendCombination(rfb, combination) {
   for (const [code, keysym] of keys.toReversed()) rfb.sendKey(keysym, code, false);
 }
 
-/** [code, keysym, with shift] of a character on a US keyboard, null when it has no key there. */
-export function keyOf(character) {
-  if (character === "\n") return [...NAMED.Enter, false];
-  if (character === "\t") return [...NAMED.Tab, false];
-  const shifted = SHIFTED.indexOf(character);
-  const plain = shifted < 0 ? character : PLAIN[shifted];
-  const code = /[a-z]/.test(plain) ? `Key${plain.toUpperCase()}` : /[0-9]/.test(plain) ? `Digit${plain}` : CODES[plain];
-  return code ? [code, character.codePointAt(0), shifted >= 0] : null;
+function keysymOf(character) {
+  const point = character.codePointAt(0);
+  return point < 0x100 ? point : 0x01000000 + point;
 }
 
-/**
- * Type a text. `alive()` says whether to go on; `onProgress(done, of)` is told as it goes.
- * Resolves to the characters that have no key on a US keyboard and were left out.
- */
-export async function typeText(rfb, text, { alive = () => true, onProgress = () => {} } = {}) {
+function strike(rfb, { character, code, shift, altgr }) {
+  const held = [...(shift ? [SHIFT] : []), ...(altgr ? [ALTGR] : [])];
+  for (const [holding, keysym] of held) rfb.sendKey(keysym, holding, true);
+  rfb.sendKey(keysymOf(character), code);
+  for (const [holding, keysym] of held) rfb.sendKey(keysym, holding, false);
+}
+
+/** The characters of a text with one kind of line break, and those among them that a layout cannot type. */
+export function plan(text, layout) {
   const characters = [...text.replaceAll("\r\n", "\n").replaceAll("\r", "\n")];
-  const left = new Set();
+  const missing = new Set(characters.filter((character) => !WHITE[character] && !strokesOf(character, layout)));
+  return { characters, missing: [...missing] };
+}
+
+/** Type characters that the layout has. `alive()` says whether to go on; `onProgress(done, of)` is told as it goes. */
+export async function typeCharacters(rfb, characters, layout, { alive = () => true, onProgress = () => {} } = {}) {
   for (const [index, character] of characters.entries()) {
-    if (!alive()) break;
-    const key = keyOf(character);
-    if (key) {
-      const [code, keysym, shift] = key;
-      if (shift) rfb.sendKey(SHIFT[1], SHIFT[0], true);
-      rfb.sendKey(keysym, code);
-      if (shift) rfb.sendKey(SHIFT[1], SHIFT[0], false);
-      await pause(PAUSE);
-    } else {
-      left.add(character);
-    }
+    if (!alive()) return;
+    if (WHITE[character]) rfb.sendKey(WHITE[character][1], WHITE[character][0]);
+    else for (const stroke of strokesOf(character, layout) ?? []) strike(rfb, stroke);
+    await pause(PAUSE);
     onProgress(index + 1, characters.length);
   }
-  return [...left];
 }

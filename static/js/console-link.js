@@ -1,35 +1,37 @@
 // Keeps a console connected: follows the VE to another node, waits for one that is stopped, gives up after a minute.
 
-import RFB from "../vendor/novnc/core/rfb.js";
 import { Refused, fetchTicket, openChannel } from "./console-channel.js";
 
 const GIVE_UP_MS = 60_000;
 const PAUSES = [0, 150, 300, 600, 1_000, 1_500, 2_000];
-const FINAL = new Set([4401, 4403, 4405]);
+const BUSY = 4409;
+const FINAL = new Set([4401, 4403, 4405, BUSY]);
 const NOT_RUNNING = 4404;
 const AT_REST = new Set(["stopped", "crashed", "missing"]);
-const RFB_MS = 15_000;
 
 export class ConsoleLink {
   /**
-   * `form` asks for tickets, `target` holds the screen, `veState()` is the VE's state as the page knows it.
-   * Told: onConnecting(), onConnected(rfb, {node, warning, from, stoodStill}), onEnding(), onAtRest(), onFailed(reason).
+   * `form` asks for tickets, `veState()` is the VE's state as the page knows it. `face` shows the console:
+   * wishes() → what else the first message carries, attach(channel, ready, closed) → when it is usable, freeze().
+   * Told: onConnecting(), onConnected({node, warning, session, from, ended, stoodStill}), onAtRest(), onFailed(reason, busy).
    */
-  constructor({ form, target, veState, ...told }) {
-    Object.assign(this, { form, target, veState }, told);
+  constructor({ form, face, veState, ...told }) {
+    Object.assign(this, { form, face, veState }, told);
     this.node = null;
-    this.rfb = null;
+    this.channel = null;
+    this.opening = null;
     this.turn = 0; // of the loop: an older one ends when a newer one starts
     this.wake = () => {};
   }
 
-  /** Connect now, whatever went on before. */
-  start({ again = false } = {}) {
+  /** Connect now, whatever went on before; `force` takes the console from another program. */
+  start({ again = false, force = false } = {}) {
     this.turn += 1;
-    this.rfb?.disconnect();
-    this.rfb = null;
+    this.channel?.close();
+    this.channel = null;
+    this.opening?.close(); // its handshake may still be under way
     this.wake();
-    this.run(this.turn, again);
+    this.run(this.turn, again, force);
   }
 
   /** Something about the VE changed: look again at once. */
@@ -37,14 +39,14 @@ export class ConsoleLink {
     this.wake();
   }
 
-  async run(turn, again) {
+  async run(turn, again, force) {
     const current = () => turn === this.turn;
     let attempt = { since: Date.now(), count: 0, ended: null, asked: again };
     this.onConnecting(again);
     while (current()) {
       try {
         if (AT_REST.has(this.veState()) && !attempt.ended && !attempt.asked) throw new Refused(NOT_RUNNING, "");
-        const closed = await this.connect(current, attempt.ended);
+        const closed = await this.connect(current, attempt.ended, force);
         if (!current()) return;
         if (FINAL.has(closed.code)) throw new Refused(closed.code, closed.reason);
         attempt = { since: Date.now(), count: 0, ended: new Date() };
@@ -58,7 +60,7 @@ export class ConsoleLink {
           continue;
         }
         if (FINAL.has(error.code) || Date.now() - attempt.since > GIVE_UP_MS) {
-          this.onFailed(error.message);
+          this.onFailed(error.message, error.code === BUSY);
           return;
         }
       }
@@ -82,45 +84,28 @@ export class ConsoleLink {
   }
 
   /** Connect once; resolves to the close event of a console that was open. Rejects with Refused when none opened. */
-  async connect(current, ended) {
+  async connect(current, ended, force) {
     const ticket = await fetchTicket(this.form);
     let over;
     const closed = new Promise((resolve) => { over = resolve; });
-    const { socket, node, warning } = await openChannel(ticket, (event) => {
-      if (this.rfb && current()) this.onEnding(this.rfb);
+    const { channel, ready } = await openChannel({ ...ticket, ...this.face.wishes(), force }, (event) => {
+      if (this.channel === channel && current()) this.face.freeze();
       over(event);
     });
     if (!current()) {
-      socket.close();
+      channel.close();
       return closed;
     }
-    const rfb = new RFB(this.target, socket, { shared: true });
-    await opened(rfb, closed);
-    this.rfb = rfb;
-    const from = this.node && this.node !== node ? this.node : null;
-    this.node = node;
-    this.onConnected(rfb, { node, warning, from, ended, stoodStill: ended ? Date.now() - ended : 0 });
+    this.opening = channel;
+    await this.face.attach(channel, ready, closed);
+    if (!current()) return closed;
+    this.opening = null;
+    this.channel = channel;
+    const from = this.node && this.node !== ready.node ? this.node : null;
+    this.node = ready.node;
+    this.onConnected({ ...ready, from, ended, stoodStill: ended ? Date.now() - ended : 0 });
     const event = await closed;
-    if (this.rfb === rfb) this.rfb = null;
+    if (this.channel === channel) this.channel = null;
     return event;
   }
-}
-
-/** Wait until RFB's own handshake is through. */
-function opened(rfb, closed) {
-  return new Promise((resolve, reject) => {
-    let settled = false;
-    const fail = (code, reason) => {
-      if (settled) return;
-      settled = true;
-      reject(new Refused(code, reason));
-      rfb.disconnect();
-    };
-    setTimeout(() => fail(0, "The display does not answer"), RFB_MS);
-    rfb.addEventListener("connect", () => { settled = true; resolve(); }, { once: true });
-    rfb.addEventListener("credentialsrequired", () => fail(4405, "The display asks for a VNC password. Remove it from "
-      + "the VE's definition: Mooring reaches displays on a socket and checks rights by itself."));
-    rfb.addEventListener("securityfailure", () => fail(4405, "The display refused every way to sign in."));
-    closed.then((event) => fail(event.code, event.reason || "The display closed the connection"));
-  });
 }

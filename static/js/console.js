@@ -1,17 +1,36 @@
-// The console page: toolbar, strip and notes around the screen.
+// The console page: toolbar, strip and notes around the screen or terminal.
 
 import { sendCombination } from "./console-keys.js";
 import { ConsoleLink } from "./console-link.js";
-import { setUpPaste } from "./console-paste.js";
-import { ConsoleScreen } from "./console-screen.js";
+import { followOthers } from "./console-others.js";
+import { screenDelivery, setUpLayouts, setUpPaste } from "./console-paste.js";
+import { showRates } from "./console-rates.js";
 import { clockTime, serverNow } from "./times.js";
 
 const $ = (id) => document.getElementById(id);
 const stage = $("console-stage");
-const { name } = stage.dataset;
+const { name, kind } = stage.dataset;
 const state = $("console-state");
 const encrypted = location.protocol === "https:" ? "encrypted" : "not encrypted";
-const screen = new ConsoleScreen({ stage, target: $("console-screen"), still: $("console-still"), size: $("console-size") });
+let session = 0;
+let copied = ""; // what Copy puts into this computer's clipboard
+
+function offerCopy(text) {
+  copied = text;
+  $("console-copy").disabled = !text;
+}
+
+const parts = { stage, target: $("console-screen"), size: $("console-size") };
+let offerPaste = () => {};
+const face = kind === "text"
+  ? new (await import("./console-terminal.js")).TerminalFace({ ...parts, onPaste: (text) => offerPaste(text), onSelection: offerCopy })
+  : new (await import("./console-screen.js")).ScreenFace({ ...parts, still: $("console-still"), onClipboard: gotClipboard });
+
+/** The guest has copied something: it has a clipboard, so text may be put into it as well. */
+function gotClipboard(text) {
+  offerCopy(text);
+  $("console-clipboard").hidden = false;
+}
 
 function say(tone, icon, words) {
   state.className = `s b ${tone}`;
@@ -19,47 +38,75 @@ function say(tone, icon, words) {
   const text = state.lastElementChild;
   if (text.textContent !== words) text.textContent = words;
   for (const button of document.querySelectorAll("[data-console-needs]")) button.disabled = tone !== "ok";
+  $("console-take").hidden = true;
 }
 
 function tellMove({ from, node, ended, stoodStill }) {
   const [fact, more] = $("console-migration").querySelectorAll("[data-text]");
   const at = clockTime(new Date(serverNow() - (Date.now() - ended)));
   fact.textContent = `${name} moved from ${from} to ${node} at ${at}.`;
-  more.textContent = `The console followed. The picture stood still for ${(stoodStill / 1000).toFixed(1)} s.`;
+  more.textContent = `The console followed. ${face.moved} stood still for ${(stoodStill / 1000).toFixed(1)} s.`;
   $("console-migration").hidden = false;
 }
 
 const link = new ConsoleLink({
   form: $("console-ticket"),
-  target: $("console-screen"),
+  face,
   veState: () => $("console-ve").dataset.state,
   onConnecting: (again) => say("", "loader-2", again ? `Reconnecting to ${name}` : `Connecting to ${name}`),
-  onConnected: (rfb, news) => {
-    screen.attach(rfb);
-    say("ok", encrypted === "encrypted" ? "lock" : "lock-open", `Connected (${encrypted}) to QEMU (${name})`);
+  onConnected: (news) => {
+    say("ok", encrypted === "encrypted" ? "lock" : "lock-open", `Connected (${encrypted}) to ${face.describe(name)}`);
     stage.dataset.node = news.node;
+    session = news.session;
     $("console-warning").hidden = !news.warning;
     $("console-warning").querySelector("[data-text]").textContent = news.warning;
+    showOthers();
     if (news.from) tellMove(news);
   },
-  onEnding: () => screen.freeze(),
   onAtRest: () => say("", "plug-off", `${name} is ${$("console-ve").dataset.word}`),
-  onFailed: (reason) => say("crit", "plug-x", reason),
+  onFailed: (reason, busy) => {
+    say("crit", "plug-x", reason);
+    $("console-take").hidden = !busy;
+  },
+});
+
+const showOthers = followOthers($("console-others"), stage.dataset.ve, () => session);
+showRates({ rate: $("console-rate"), trip: $("console-trip"), channel: () => link.channel });
+const layout = kind === "screen" ? setUpLayouts($("console-layout"), stage.dataset) : null;
+offerPaste = setUpPaste({
+  dialog: $("console-paste"),
+  connected: () => link.channel,
+  deliver: layout ? screenDelivery({ face, link, layout }) : async (text) => { face.paste(text); return true; },
+  focus: () => face.focus(),
 });
 
 const actions = {
-  keys: (button) => { sendCombination(link.rfb, button.dataset.keys); link.rfb.focus(); },
-  screenshot: () => screen.saveScreenshot(name),
-  reconnect: () => { screen.freeze(); link.start({ again: true }); },
-  fullscreen: () => screen.fullScreen(),
-  window: (button) => window.open(button.dataset.url, `console-${stage.dataset.ve}`, "popup,width=1060,height=860"),
+  keys: ({ dataset: { keys } }) => {
+    link.channel.say({ type: "sent", what: "keys", keys });
+    sendCombination(face.rfb, keys);
+    face.focus();
+  },
+  screenshot: () => face.save(name),
+  copy: async (button) => {
+    await navigator.clipboard.writeText(copied);
+    button.title = `Copied ${[...copied].length} characters`;
+    face.focus();
+  },
+  tell: () => { face.tellGuest(); face.focus(); },
+  reconnect: () => { face.freeze(); link.start({ again: true }); },
+  take: () => link.start({ again: true, force: true }),
+  fullscreen: () => {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else stage.closest("section").requestFullscreen().then(() => face.focus());
+  },
+  window: (button) => window.open(button.dataset.url, `console-${stage.dataset.ve}-${kind}`, "popup,width=1060,height=860"),
   fit: () => showScale(true),
   full: () => showScale(false),
   dismiss: (button) => { button.closest(".note").hidden = true; },
 };
 
 function showScale(fit) {
-  screen.setFit(fit);
+  face.setFit(fit);
   for (const button of document.querySelectorAll('[data-console="fit"], [data-console="full"]')) {
     button.setAttribute("aria-pressed", String((button.dataset.console === "fit") === fit));
   }
@@ -70,12 +117,13 @@ document.addEventListener("click", (event) => {
   if (button && !button.disabled) actions[button.dataset.console]?.(button);
 });
 
-// Ctrl Alt ← leaves the console; it is caught before noVNC sends it to the guest.
+// Ctrl Alt ← leaves the console; it is caught before noVNC or the terminal sends it to the guest.
 stage.addEventListener("keydown", (event) => {
   if (!(event.ctrlKey && event.altKey && event.code === "ArrowLeft")) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  screen.leave(document.querySelector('[data-console="reconnect"]'));
+  face.blur();
+  document.querySelector('[data-console="reconnect"]').focus();
 }, true);
 
 const showFocus = () => { $("console-focus").hidden = !stage.contains(document.activeElement); };
@@ -87,6 +135,5 @@ new MutationObserver(() => link.nudge()).observe($("console-ve").parentElement, 
   subtree: true, childList: true, attributes: true, attributeFilter: ["data-state"],
 });
 
-setUpPaste(() => link.rfb);
-showScale(screen.fit);
+showScale(face.fit);
 link.start();

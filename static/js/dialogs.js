@@ -55,7 +55,8 @@ document.addEventListener(
   (event) => {
     if (!(event.target instanceof HTMLDialogElement)) return;
     if (modal.contains(event.target)) modal.replaceChildren();
-    if (opener?.isConnected) opener.focus();
+    const back = opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id);
+    (back && !back.disabled ? back : document.getElementById("main"))?.focus();
     opener = null;
   },
   true,

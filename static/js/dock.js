@@ -47,7 +47,7 @@ document.addEventListener("mooring:task-changed", refreshLists);
 document.addEventListener("htmx:configRequest", (event) => {
   const region = event.detail.elt;
   if (region.id !== "task-table" || document.getElementById("main").scrollTop < SCROLLED) return;
-  const shown = [...region.querySelectorAll("tr[id^=task-]")].map((row) => Number(row.id.slice(5)));
+  const shown = [...region.querySelectorAll("tr[id^=task-][data-state]")].map((row) => Number(row.id.slice(5)));
   if (shown.length) event.detail.headers["Mooring-Known"] = String(Math.max(...shown));
 });
 

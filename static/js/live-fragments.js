@@ -19,6 +19,6 @@ export function applyFragments(html) {
     const shown = id ? document.getElementById(id) : fragment;
     if (!shown?.isConnected) continue;
     applied.set(shown, markup);
-    window.htmx?.process(shown);
+    if (markup.includes("hx-")) window.htmx?.process(shown); // rows of a log have nothing for it, and are many
   }
 }

@@ -40,6 +40,7 @@ const isAction = (event) => event.detail.requestConfig?.verb !== "get" || event.
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
   if (status === 401 || !isAction(event)) return;
+  if (status === 503 && event.detail.xhr.getResponseHeader("HX-Trigger")) return; // it brought its own note
   if (status === 403) note("crit", "Your role does not allow this.", "Ask an administrator for a role that does.");
   else if (status === 404) note("crit", "The object is gone.", "Reload the page to see what is there now.");
   else note("crit", `Mooring answered with an error (${status}).`, "System health names the part that fails.");

@@ -1,58 +1,54 @@
-// What changed in the inventory, for the tree: gathered, so that a storm of events costs two requests a second.
+// What changed in the inventory, for the tree. A change of a row that is in the page is read at once, in a storm of them
+// twice a second; one elsewhere can only move or count rows, and waits longer in a storm of them.
 const PAUSE_MS = 500;
+const AT_ONCE = 4; // so many in a row are no storm yet: figures of several nodes come between two events
+const PAUSE_ELSEWHERE_MS = 3000;
 const RETRY_MS = 2000;
-const AT_ONCE = 100; // more changes than this are read as a whole
 
-const changed = { nodes: new Set(), ves: new Set(), all: false };
-let timer = 0;
-let lastRead = -PAUSE_MS;
-let reading = false; // one at a time: an older answer must not come after a newer one
-
-/** Of very many nodes only the first are shown: what is not in the tree then is no reason to read all of it. */
-export const partial = () => document.getElementById("t-more-nodes") !== null;
-
-function gather({ nodes = [], ves = [], removed = [] }) {
-  for (const id of nodes) {
-    if (document.getElementById(`t-node-${id}`)) changed.nodes.add(id);
-    else if (!partial()) changed.all = true;
-  }
-  for (const id of ves) {
-    changed.ves.add(id);
-    const home = document.getElementById(`t-ve-${id}`)?.parentNode.dataset.node;
-    if (home) changed.nodes.add(home); // where it was, should it have moved
-  }
-  if (removed.length || !(nodes.length + ves.length)) changed.all = true;
+function isHere({ nodes = [], ves = [], removed = [], all = false }) {
+  const ids = [...nodes.map((id) => `t-node-${id}`), ...ves.map((id) => `t-ve-${id}`)];
+  if (all || !(ids.length + removed.length)) return true;
+  return [...ids, ...removed.map((key) => `t-${key.replace(":", "-")}`)].some((id) => document.getElementById(id));
 }
 
-/** Read what changed, at once and then at most twice a second: `readAll()`, or `readBranches(nodes, ves)`. */
-export function followInventory({ isFiltered, readAll, readBranches }) {
-  async function read() {
+/** Call `readAgain()` after changes; one at a time, as an older answer must not come after a newer one. */
+export function followInventory(readAgain) {
+  let spent = 0; // each read takes a pause, which is paid back by waiting
+  let due = 0; // when the next read may begin, for changes here
+  let dueElsewhere = 0;
+  let timer = 0;
+  let planned = Infinity;
+  let reading = false;
+
+  async function run() {
     timer = 0;
-    if (reading) return;
+    planned = Infinity;
     reading = true;
-    lastRead = performance.now();
-    const nodes = [...changed.nodes];
-    const ves = [...changed.ves];
-    const all = changed.all || isFiltered() || nodes.length + ves.length > AT_ONCE;
-    changed.nodes.clear();
-    changed.ves.clear();
-    changed.all = false;
+    const now = performance.now();
+    spent = Math.max(now, spent) + PAUSE_MS;
+    due = spent - (AT_ONCE - 1) * PAUSE_MS;
+    dueElsewhere = now + PAUSE_ELSEWHERE_MS;
     try {
-      await (all ? readAll() : readBranches(nodes, ves));
+      await readAgain();
     } catch {
-      changed.all = true; // the server is away: read everything when it answers again
-      timer ||= setTimeout(read, RETRY_MS);
+      plan(performance.now() + RETRY_MS); // the server is away
     }
     reading = false;
-    if (changed.all || changed.nodes.size || changed.ves.size) soon();
+    if (planned < Infinity && !timer) wait();
   }
 
-  function soon() {
-    timer ||= setTimeout(read, Math.max(0, lastRead + PAUSE_MS - performance.now()));
+  function wait() {
+    clearTimeout(timer);
+    timer = setTimeout(run, Math.max(0, planned - performance.now()));
+  }
+
+  function plan(at) {
+    if (at >= planned) return;
+    planned = at;
+    if (!reading) wait();
   }
 
   document.addEventListener("mooring:inventory", (event) => {
-    gather(event.detail.data ?? {});
-    soon();
+    plan(Math.max(performance.now(), isHere(event.detail.data ?? {}) ? due : dueElsewhere));
   });
 }

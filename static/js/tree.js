@@ -1,121 +1,83 @@
-// The Infrastructure tree: opening branches, the filter, and reading changed branches again.
-import { morphHtml } from "./morph.js";
+// The Infrastructure tree: branches, the filter, and what the other modules do with its rows.
 import { note } from "./notes.js";
-import { followInventory, partial } from "./tree-changes.js";
-import { enableTreeKeys, rove } from "./tree-keys.js";
+import { followInventory } from "./tree-changes.js";
+import { enableTreeKeys } from "./tree-keys.js";
+import { enableRowMenu, opensMenuBy } from "./tree-menu.js";
+import { choosesBy, enableChoice } from "./tree-select.js";
+import { fold, forget, query, remember, topRow, tree } from "./tree-state.js";
+import { followView, onSettle, read, rove } from "./tree-window.js";
 
 const FILTER_DELAY_MS = 200;
-const OPEN_AT_MOST = 40;
-const tree = document.getElementById("tree");
 const filter = document.getElementById("tree-filter");
-const opened = () => [...tree.querySelectorAll('.branch > [aria-expanded="true"]')].map((r) => r.parentNode.dataset.node);
-
-function remember() {
-  if (beforeFilter) return;
-  const value = opened().slice(0, OPEN_AT_MOST).join(".");
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `${tree.dataset.cookie}=${value}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
-}
-
-async function load(parameters) {
-  const query = new URLSearchParams({ selected: tree.dataset.selected, open: opened().join(","), ...parameters });
-  const answer = await fetch(`${tree.dataset.url}?${query}`, { headers: { "HX-Request": "true" } });
-  if (!answer.ok) throw new Error(`the tree was answered ${answer.status}`);
-  return answer.text();
-}
-
-function settle() {
-  const all = document.getElementById("tree-nodes");
-  document.getElementById("tree-foot").textContent = all.dataset.footer;
-  rove(tree);
-}
-
-let turn = 0;
-let beforeFilter = null; // what was open; a filter opens all that matches, which is not the user's choice
-
-async function reload() {
-  const mine = ++turn;
-  const q = filter.value.trim();
-  if (q) beforeFilter ??= opened();
-  tree.setAttribute("aria-busy", "true");
-  try {
-    const html = await load({ q, open: (beforeFilter ?? opened()).join(",") });
-    if (mine !== turn) return; // a later filter or event has asked since
-    if (!q) beforeFilter = null;
-    morphHtml(tree, html, "innerHTML");
-    settle();
-  } finally {
-    if (mine === turn) tree.removeAttribute("aria-busy");
-  }
-}
-
-function replaceBranches(html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html").querySelectorAll(".branch");
-  for (const branch of fresh) {
-    const old = document.getElementById(branch.id);
-    if (old) morphHtml(old, branch.outerHTML);
-    else if (!partial()) return reload(); // a new node: its place among the others is the server's to say
-  }
-  settle();
-  return undefined;
-}
+let before = null; // the place before the filter
 
 function failed() {
   note("warn", "The tree did not load.", "Mooring did not answer. Try again when the page is live.");
 }
 
-/** Open or close a row's branch; children are fetched when they are not there yet. */
-export async function toggle(item, open = item.getAttribute("aria-expanded") !== "true") {
-  if (!item.hasAttribute("aria-expanded")) return;
-  if (item.dataset.key === "root") {
-    item.setAttribute("aria-expanded", String(open));
-    document.getElementById("tree-nodes").hidden = !open;
-    return;
+/** Open or close the branch of a node's row. */
+async function toggle(item, open) {
+  const undo = fold(item.dataset.key.split(":")[1], open);
+  try {
+    await read();
+  } catch {
+    undo();
+    failed();
   }
-  const branch = item.parentNode;
-  if (open) {
-    try {
-      await replaceBranches(await load({ node: branch.dataset.node }));
-    } catch {
-      failed();
-    }
-  } else {
-    for (const child of [...branch.children]) if (child !== item) child.remove();
-    item.setAttribute("aria-expanded", "false");
-    rove(tree, item);
-  }
-  remember();
 }
 
-if (tree) {
-  enableTreeKeys(tree, toggle);
-  followInventory({
-    isFiltered: () => filter.value.trim() !== "",
-    readAll: reload,
-    readBranches: async (nodes, ves) => replaceBranches(await load({ nodes: nodes.join(","), ves: ves.join(",") })),
-  });
-  tree.addEventListener("click", (event) => {
-    if (!event.target.closest(".tw")?.firstElementChild) return;
-    event.preventDefault();
-    toggle(event.target.closest('[role="treeitem"]'));
-  });
+async function applyFilter() {
+  forget();
+  if (query()) before ??= topRow();
+  const top = query() ? 0 : (before ?? topRow());
+  if (!query()) before = null;
+  await read({ top });
+}
+
+function filterNow() {
+  applyFilter().catch(failed);
+}
+
+function enableFilter() {
   let typing = 0;
   filter.addEventListener("input", () => {
     clearTimeout(typing);
-    typing = setTimeout(() => reload().catch(failed), FILTER_DELAY_MS);
+    typing = setTimeout(filterNow, FILTER_DELAY_MS);
   });
   filter.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && filter.value) {
       filter.value = "";
-      reload().catch(failed);
+      event.preventDefault();
+      filterNow();
     } else if (event.key === "ArrowDown") {
       tree.querySelector('[tabindex="0"]')?.focus();
       event.preventDefault();
     }
   });
-  rove(tree);
-  const top = Number(sessionStorage.getItem("mooring.tree.top"));
-  if (top) tree.scrollTop = top;
-  tree.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
-  addEventListener("pagehide", () => sessionStorage.setItem("mooring.tree.top", String(tree.scrollTop)));
+  // A browser that goes back fills the field in again.
+  if (query()) filterNow();
+}
+
+if (tree) {
+  enableTreeKeys(tree, {
+    toggle,
+    failed,
+    extra: (event, item) => choosesBy(event, item, failed) || opensMenuBy(event, item, failed),
+  });
+  enableChoice(failed);
+  enableRowMenu(tree, failed);
+  enableFilter();
+  followView(failed);
+  followInventory(read);
+  onSettle(() => {
+    document.getElementById("tree-foot").textContent = tree.dataset.footer;
+  });
+  tree.addEventListener("click", (event) => {
+    const arrow = event.target.closest(".tw");
+    if (!arrow) return;
+    event.preventDefault(); // the form it belongs to is for pages without script
+    toggle(tree.querySelector(`#t-node-${arrow.value}`), arrow.name === "open");
+  });
+  rove();
+  addEventListener("pagehide", remember);
 }

@@ -10,29 +10,34 @@ from django.utils import timezone
 from panel.audit.services import record
 from tasks import publish
 from tasks.choices import FINAL_STATES, State
-from tasks.closing import release, settle
+from tasks.closing import hold_parent, release, settle
 from tasks.errors import NotPossible
 from tasks.models import Task
-from tasks.services.enqueueing import Actor, check_right
+from tasks.services.enqueueing import Actor, check_steering
 
 # What no worker has begun can end at once. A task taken over from a dead worker cannot: its engine may be at work.
 _UNTOUCHED = Q(state=State.QUEUED, recovering=False) | Q(state=State.WAITING, waits_for_children=False)
 
 
-def cancel(task: Task, user: Actor = None, request: HttpRequest | None = None) -> Task:
+def cancel(task: Task, user: Actor = None, request: HttpRequest | None = None, *, only_waiting: bool = False) -> Task:
     """Cancel an open task: a waiting or queued one ends now, a running one as soon as its job looks.
 
-    A task that waits for its children cancels these. Returns the task as it is then.
+    A task that waits for its children cancels these; with `only_waiting` those that no worker has begun, and the others
+    go on. Returns the task as it is then.
     Raises PermissionDenied (audited) and NotPossible when it ended before or is past the point of no return.
     """
     if user is None and request is not None:
         user = request.user
-    check_right("task.cancel", user, request, action="task.cancel", target=task)
+    check_steering("task.cancel", user, request, action="task.cancel", task=task)
     name = user.get_username() if user is not None else "Mooring"
+    detail = f"{task.title}{', only what waits' if only_waiting else ''}"
     try:
         with transaction.atomic():
-            cancel_row(task.pk, name)
-            record(action="task.cancel", actor=user, request=request, target=task, detail=task.title, task_id=task.pk)
+            if only_waiting:
+                cancel_waiting(task.pk, name)
+            else:
+                cancel_row(task.pk, name)
+            record(action="task.cancel", actor=user, request=request, target=task, detail=detail, task_id=task.pk)
     except NotPossible as refusal:
         record(action="task.cancel", actor=user, request=request, target=task, result="refused", detail=str(refusal),
                task_id=task.pk)  # fmt: skip
@@ -49,12 +54,14 @@ def cancel_row(task_id: int, name: str) -> None:
     now = timezone.now()
     asked = {"cancel_requested_at": now, "cancelled_by": name, "rev": F("rev") + 1}
     rows = Task.objects.filter(pk=task_id)
-    publish.after_commit(task_id, listed=True)
+    parent_id = rows.values_list("parent_id", flat=True).first()
+    hold_parent(parent_id)
+    publish.after_commit(task_id, listed=True, parent_id=parent_id)
     ended = rows.filter(_UNTOUCHED).update(
         **asked, state=State.CANCELLED, reason=f"Cancelled by {name} before it began.", waiting_for="", finished_at=now
     )
     if ended:
-        release(task_id, rows.values_list("parent_id", flat=True).get())
+        release(task_id, parent_id)
         return
     open_still = rows.exclude(state__in=FINAL_STATES)
     if not open_still.filter(cancellable=True).update(**asked):
@@ -64,6 +71,19 @@ def cancel_row(task_id: int, name: str) -> None:
         raise NotPossible(f"Task {task_id} is past the point where it can be cancelled. Wait for its end.")
     cancel_children(task_id, name)
     settle(task_id)
+
+
+def cancel_waiting(task_id: int, name: str) -> None:
+    """Cancel the children that no worker has begun; raises NotPossible when there is none. Call it in a transaction."""
+    row = Task.objects.filter(pk=task_id, state=State.WAITING, waits_for_children=True)
+    if not row.update(cancelled_by=name, rev=F("rev") + 1):
+        raise NotPossible(f"Task {task_id} does not wait for tasks below it.")
+    waiting = list(Task.objects.filter(_UNTOUCHED, parent_id=task_id).values_list("pk", flat=True))
+    if not waiting:
+        raise NotPossible("None of its tasks waits any more. Those that run can be cancelled with the whole action.")
+    for child_id in waiting:
+        with suppress(NotPossible):
+            cancel_row(child_id, name)
 
 
 def cancel_children(task_id: int, name: str) -> None:

@@ -9,7 +9,9 @@ from django.utils import timezone
 
 from tasks import registry, signatures
 from tasks.choices import State
-from tasks.errors import TaskConflict
+from tasks.closing import Identity, identity
+from tasks.errors import BadRequest, TaskConflict
+from tasks.lanes import Lane
 from tasks.models import Task, TaskTarget
 from tasks.services.enqueueing import Target, enqueue
 from tasks.text import clip
@@ -27,27 +29,33 @@ class Child:
     targets: tuple[Target, ...] = ()
     place: str = ""
     permission_object: Any = None
+    facts: dict[str, object] = field(default_factory=dict)
 
 
-def start_children(parent: Task, children: Iterable[Child]) -> list[Task]:
+def start_children(parent: Task, children: Iterable[Child], *, at_most: int | None = None) -> list[Task]:
     """Start them in the name of the parent's initiator; see TaskRun.start_children. Call it in a transaction."""
-    settled = {
-        child.params_hash: child
-        for child in parent.children.exclude(state__in=(State.FAILED, State.ERRORED, State.CANCELLED, State.LOST))
-    }
-    return [_start(parent, child, settled) for child in children]
+    if at_most is not None and at_most < 1:
+        raise BadRequest("at_most must be 1 or more")
+    unsettled = (State.FAILED, State.ERRORED, State.CANCELLED, State.LOST)
+    settled = {identity(child): child for child in parent.children.exclude(state__in=unsettled)}
+    label = f"{at_most} task{'' if at_most == 1 else 's'} of this action"
+    lane = Lane(f"children:{parent.pk}", at_most, label) if at_most else None
+    return [_start(parent, child, settled, lane) for child in children]
 
 
-def _start(parent: Task, child: Child, settled: dict[str, Task]) -> Task:
+def _start(parent: Task, child: Child, settled: dict[Identity, Task], lane: Lane | None) -> Task:
     job = registry.get_job(child.kind)
     params = signatures.complete(job.function, child.params)
     digest = signatures.digest(child.kind, params)
-    if digest in settled:
-        return settled[digest]
+    first = child.targets[0] if child.targets else None
+    same = (child.kind, (first.type, first.id) if first else digest)
+    if same in settled:
+        return settled[same]
     try:
         task = enqueue(
             child.kind, user=parent.initiator, params=params, title_args=child.title_args, targets=child.targets,
-            place=child.place, permission_object=child.permission_object, parent=parent,
+            place=child.place, permission_object=child.permission_object, parent=parent, facts=child.facts,
+            lanes=(lane,) if lane else (),
         )  # fmt: skip
         if not task.already_running:
             return task
@@ -70,6 +78,7 @@ def _refused(parent: Task, child: Child, params: dict[str, Any], digest: str, re
         object_name=first.name if first else "", place=child.place, rev=1, finished_at=now,
     )  # fmt: skip
     TaskTarget.objects.bulk_create(
-        TaskTarget(task=task, object_type=each.type, object_id=each.id, object_name=each.name) for each in child.targets
+        TaskTarget(task=task, object_type=each.type, object_id=each.id, object_name=each.name, word=each.word)
+        for each in child.targets
     )
     return task

@@ -6,6 +6,7 @@ from django import template
 
 from panel.accounts.permissions import can_anywhere
 from tasks import dock
+from tasks.scopes import reader_of
 
 register = template.Library()
 _KEPT = "_recent_tasks"
@@ -17,6 +18,6 @@ def recent_tasks(context: dict[str, Any]) -> dock.Dock:
     request = context["request"]
     if not hasattr(request, _KEPT):
         seen = can_anywhere(request.user, "task.view")
-        setattr(request, _KEPT, dock.read() if seen else dock.NOTHING)
+        setattr(request, _KEPT, dock.read(reader_of(request.user)) if seen else dock.NOTHING)
     kept: dock.Dock = getattr(request, _KEPT)
     return kept

@@ -61,12 +61,6 @@ def time_left(task: Task) -> str:
 
 
 @register.filter
-def verb(task: Task) -> str:
-    """The first word of a task's title, for buttons: "Cancel migrating"."""
-    return task.title.split(" ", 1)[0].lower() if task.title else "task"
-
-
-@register.filter
 def glyph_of(row: Task | TaskStep) -> str:
     """The glyph of a state."""
     return APPEARANCE[row.state][0]

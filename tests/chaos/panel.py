@@ -7,6 +7,8 @@ import urllib.parse
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 
+import lxml.html
+
 
 @dataclass
 class Answer:
@@ -22,12 +24,15 @@ class Panel:
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
 
-    def request(self, method: str, path: str, form: dict[str, str] | None = None, timeout: float = 20) -> Answer:
+    def request(
+        self, method: str, path: str, form: dict[str, str] | None = None, timeout: float = 20, *, htmx: bool = False
+    ) -> Answer:
         """One request on a connection of its own; POST carries the CSRF token and the Origin a browser would send."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=context)
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        headers |= {"HX-Request": "true"} if htmx else {}
         body = None
         if form is not None:
             body = urllib.parse.urlencode(form)
@@ -40,13 +45,23 @@ class Panel:
         for header in response.headers.get_all("Set-Cookie") or []:
             self.cookies |= {name: morsel.value for name, morsel in SimpleCookie(header).items()}
         connection.close()
-        return Answer(response.status, dict(response.headers.items()), text)
+        return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, text)
 
-    def get(self, path: str) -> Answer:
-        return self.request("GET", path)
+    def get(self, path: str, timeout: float = 20) -> Answer:
+        return self.request("GET", path, timeout=timeout)
 
-    def post(self, path: str, **form: str) -> Answer:
-        return self.request("POST", path, form)
+    def post(self, path: str, *, timeout: float = 20, htmx: bool = False, **form: str) -> Answer:
+        return self.request("POST", path, form, timeout, htmx=htmx)
+
+    def form_of(self, path: str) -> dict[str, str]:
+        """The fields of the dialog at this path, as they are when it is opened."""
+        return self.fields(self.request("GET", path, htmx=True).text)
+
+    @staticmethod
+    def fields(page: str) -> dict[str, str]:
+        """Name → value of every text and hidden field."""
+        found = lxml.html.fragments_fromstring(f"<div>{page}</div>")[0].xpath(".//input[@name]")
+        return {field.get("name"): field.get("value", "") for field in found}
 
     def sign_in(self, user: str, password: str) -> None:
         page = self.get("/account/login/")

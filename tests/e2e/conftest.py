@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 INSTANCE = os.environ.get("MOORING_INSTANCE", "test")
 PORT = os.environ.get("MOORING_PORT", "8543")
 URL = f"https://localhost:{PORT}"
+ADMIN_PASSWORD = "what the browser tests sign in with"
 CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -41,12 +42,32 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+def run_manage(*argv: str, stdin: str = "") -> str:
+    """The output of bin/manage, run as the panel's own user."""
+    command = [str(ROOT / "bin" / "manage"), "--instance", INSTANCE, *argv]
+    # The tests' own settings (hasher, broker) must not reach the panel.
+    env = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(command, input=stdin, capture_output=True, env=env, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def make_user(name: str, role: str, secret: str) -> str:
+    """A user who may sign in at once, without choosing a password first."""
+    run_manage(
+        "add_user", name, "--role", role, "--if-missing", "--password-stdin", "--keep-password", stdin=f"{secret}\n"
+    )
+    return name
+
+
 @pytest.fixture(scope="session")
 def password() -> str:
-    """The administrator's first password, as bin/up prints it."""
-    path = ROOT / "var" / INSTANCE / "keys" / "initial_password"
-    assert path.exists(), f"start the panel under test first: bin/up --instance {INSTANCE} --port {PORT}"
-    return path.read_text().strip()
+    """The administrator's password: the tests set their own, for the one of bin/up must be changed before all else."""
+    keys = ROOT / "var" / INSTANCE / "keys"
+    assert keys.exists(), f"start the panel under test first: bin/up --instance {INSTANCE} --port {PORT}"
+    if (keys / "initial_password").exists():
+        run_manage("set_password", "admin", "--password-stdin", "--keep-password", stdin=f"{ADMIN_PASSWORD}\n")
+    return ADMIN_PASSWORD
 
 
 class Complaints(list[str]):
@@ -115,16 +136,7 @@ def page(open_context: Callable[..., BrowserContext], signed_in_state: Any) -> P
 @pytest.fixture(scope="session")
 def manage() -> Callable[..., str]:
     """manage("shell", "-c", "…") → the output of manage.py, run as the panel's own user."""
-
-    def run(*argv: str) -> str:
-        command = [str(ROOT / "bin" / "manage"), "--instance", INSTANCE, *argv]
-        # The tests' own settings (hasher, broker) must not reach the panel.
-        env = {"PATH": os.environ["PATH"]}
-        done = subprocess.run(command, capture_output=True, env=env, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
+    return run_manage
 
 
 @pytest.fixture(scope="session")

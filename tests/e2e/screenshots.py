@@ -1,114 +1,107 @@
-"""Pictures of every page, light and dark, at both supported widths; run by bin/screenshots."""
+"""Pictures of every page, dialog and menu, light and dark, at both supported widths; run by bin/screenshots."""
 
+import json
 import re
+import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.conftest import CHROMIUM, INSTANCE, ROOT, URL, sign_in
+from tests.e2e.conftest import CHROMIUM, ROOT, URL, run_manage, sign_in
+from tests.e2e.views import VIEWS, View
 
 FOLDER = ROOT / "screenshots"
+PHOTOGRAPHER = "screenshots"
+SIGNS_IN_AT_ONCE = ("--role", "administrator", "--password-stdin", "--keep-password")
 SIZES = {1440: 900, 1024: 768}
+THEMES = ("light", "dark")
+SETTLED_MS = 400
+
+# Objects by the names that the views' paths give them; a panel that has none of a kind goes without its pictures.
+_OBJECTS = """
+import json
+from django.contrib.auth import get_user_model
+from infrastructure.models import Node, VE
+from panel.audit.models import AuditRecord
+from tasks.models import Task
+vms = VE.objects.filter(kind="vm", state="running").order_by("-name")
+rows = {
+    "node": Node.objects.order_by("name"),
+    "ve": vms,
+    "ct": VE.objects.filter(kind="ct", state="running").order_by("name"),
+    "stopped": VE.objects.filter(kind="vm", state="stopped").order_by("name"),
+    "node_task": Task.objects.filter(kind="node.onboard").order_by("-pk"),
+    "parent": Task.objects.filter(waits_for_children=True).order_by("-pk"),
+    "failed": Task.objects.filter(state="failed").order_by("-pk"),
+    "migration": Task.objects.filter(kind="ve.migrate").order_by("-pk"),
+    "audit": AuditRecord.objects.order_by("-pk"),
+    "user": get_user_model().objects.order_by("pk"),
+}
+print("@@" + json.dumps({name: found[0].pk for name, found in rows.items() if found}))
+"""
 
 
-def pages(page: Page) -> dict[str, str]:
-    """Name → path of every page; objects are found by the links that the pages themselves show."""
-    page.goto("/infrastructure/nodes/")
-    node = _first_link(page, r"^/infrastructure/nodes/\d+/$")
-    page.goto("/infrastructure/ves/?q=vmtest")
-    ve = _first_link(page, r"^/infrastructure/ves/\d+/$")
-    page.goto("/tasks/")
-    task = _first_link(page, r"^/tasks/\d+/$")
-    found = {
-        "nodes": "/infrastructure/nodes/",
-        "ves": "/infrastructure/ves/",
-        "ves-no-match": "/infrastructure/ves/?q=no-such-name",
-        "add-node": "/infrastructure/nodes/add/",
-        "task-log": "/tasks/",
-        "audit": "/audit/",
-        "health": "/health/",
-        "password": "/account/password/",
-        "not-found": "/no-such-page/",
-        "node": node,
-        "ve": ve,
-        "task": task,
-    }
-    for name, path in (("node", node), ("ve", ve)):
-        page.goto(path)
-        for tab in page.get_by_role("tablist", name="Sections").get_by_role("tab").all():
-            href = tab.get_attribute("href") or ""
-            label = re.sub(r"[^a-z]+", "-", tab.inner_text().lower()).strip("-")
-            found[f"{name}-{label}"] = href if href.startswith("/") else path + href
-    return found
+def objects() -> dict[str, int]:
+    ids: dict[str, int] = json.loads(run_manage("shell", "-c", _OBJECTS).rsplit("@@", 1)[1])
+    return ids
 
 
-def _first_link(page: Page, pattern: str) -> str:
-    hrefs = [link.get_attribute("href") or "" for link in page.locator("main a").all()]
-    matching = [href for href in hrefs if re.match(pattern, href)]
-    if not matching:
-        raise SystemExit(f"mooring: {page.url} links to nothing like {pattern}: is the panel's lab running?")
-    return matching[0]
-
-
-def _open_migrate_dialog(page: Page, paths: dict[str, str]) -> None:
-    page.goto(paths["ve"])
-    page.get_by_role("button", name="Migrate").first.click()
-    dialog = page.get_by_role("dialog")
-    dialog.wait_for()
-    page.wait_for_timeout(2500)  # the checks arrive one by one
-
-
-DIALOGS: dict[str, Callable[[Page, dict[str, str]], None]] = {"ve-migrate": _open_migrate_dialog}
-
-
-def _themes(browser: Browser, state: object = None) -> Iterator[tuple[str, Page]]:
-    """A page for each theme and width; signed in when the cookies of a login are given."""
-    for theme in ("light", "dark"):
-        for width, height in SIZES.items():
-            context = browser.new_context(
-                base_url=URL,
-                ignore_https_errors=True,
-                color_scheme=theme,
-                storage_state=state,  # type: ignore[arg-type]
-                viewport={"width": width, "height": height},
-            )
-            yield f"{theme}-{width}", context.new_page()
-            context.close()
+def pictured() -> Iterator[View]:
+    """The views that can be opened on any panel without sending a form."""
+    yield View("tasks:detail", "/tasks/{migration}/", "migration")
+    for view in VIEWS:
+        if view.who in ("admin", "stranger") and not view.sends:
+            yield view
 
 
 def main() -> None:
-    """Sign in once, then picture everything."""
+    """Sign in as a user made for it, picture everything, and take the user away again."""
     FOLDER.mkdir(exist_ok=True)
-    password = (ROOT / "var" / INSTANCE / "keys" / "initial_password").read_text().strip()
-    count = 0
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        context = browser.new_context(base_url=URL, ignore_https_errors=True)
-        page = context.new_page()
-        for suffix, stranger in _themes(browser):
-            stranger.goto("/account/login/")
-            _shoot(stranger, f"login-{suffix}")
-            count += 1
-        sign_in(page, "admin", password)
-        paths, state = pages(page), context.storage_state()
-        for suffix, themed in _themes(browser, state):
-            for name, path in paths.items():
-                themed.goto(path)
-                themed.wait_for_timeout(3000 if "console" in name else 400)
-                _shoot(themed, f"{name}-{suffix}")
-                count += 1
-            for name, open_dialog in DIALOGS.items():
-                open_dialog(themed, paths)
-                _shoot(themed, f"{name}-{suffix}")
-                count += 1
-        browser.close()
+    password = secrets.token_urlsafe(24)
+    run_manage("add_user", PHOTOGRAPHER, *SIGNS_IN_AT_ONCE, stdin=f"{password}\n")
+    try:
+        count = _picture(password)
+    finally:
+        run_manage("remove_user", PHOTOGRAPHER)
     sys.stdout.write(f"{count} pictures in {FOLDER.relative_to(Path.cwd())}/\n")
 
 
-def _shoot(page: Page, name: str) -> None:
-    page.screenshot(path=str(FOLDER / f"{name}.png"))
+def _picture(password: str) -> int:
+    ids, count = objects(), 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        stranger = _page(browser)
+        admin = _page(browser)
+        sign_in(admin, PHOTOGRAPHER, password)
+        for view in pictured():
+            if set(re.findall(r"{(\w+)}", view.path)) <= set(ids):
+                page = stranger if view.who == "stranger" else admin
+                count += _shoot(page, view, view.path.format(**ids))
+        browser.close()
+    return count
+
+
+def _page(browser: Browser) -> Page:
+    options: dict[str, Any] = {"base_url": URL, "ignore_https_errors": True, "reduced_motion": "reduce"}
+    return browser.new_context(**options).new_page()
+
+
+def _shoot(page: Page, view: View, path: str) -> int:
+    """One picture for each width and theme; a view is opened anew for each width, as menus stand where they opened."""
+    name = re.sub(r"[^a-z0-9]+", "-", view.name.lower()).strip("-")
+    for width, height in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(path)
+        if view.act:
+            view.act(page)
+        page.wait_for_timeout(SETTLED_MS)
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            page.screenshot(path=str(FOLDER / f"{name}-{theme}-{width}.png"))
+    return len(SIZES) * len(THEMES)
 
 
 if __name__ == "__main__":

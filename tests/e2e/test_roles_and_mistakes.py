@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.e2e.conftest import sign_in
+from tests.e2e.conftest import make_user, sign_in
 from tests.e2e.lab import Lab
 from tests.e2e.test_inventory_is_true import open_node
 
@@ -16,14 +16,8 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
-def viewer_name(manage: Callable[..., str]) -> str:
-    manage(
-        "shell",
-        "-c",
-        "from panel.accounts.models import *; u, _ = User.objects.get_or_create(username='ana'); "
-        f"u.set_password({VIEWER_PASSWORD!r}); u.save(); RoleBinding.objects.get_or_create(user=u, role='viewer')",
-    )
-    return "ana"
+def viewer_name() -> str:
+    return make_user("ana", "viewer", VIEWER_PASSWORD)
 
 
 @pytest.fixture

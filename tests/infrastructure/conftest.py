@@ -26,3 +26,6 @@ def cluster(transactional_db: None, sent: list[tuple[int, str]]) -> Iterator[Clu
     """Two nodes in memory: primary with a running vmtest, secondnode1."""
     with fake_cluster() as made:
         yield made
+
+
+from tests.infrastructure.node_host import debian  # noqa: E402, F401

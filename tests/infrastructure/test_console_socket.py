@@ -11,16 +11,19 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import InterfaceError
 
-from infrastructure import consumers
-from infrastructure.consumers import ConsoleSocket
+from infrastructure.choices import ConsoleKind
+from infrastructure.consumers import ConsoleSocket, screen, visit, watch
 from infrastructure.drivers.base import Conflict, ConsoleEndpoint, Endpoint, NotSupported, Unreachable
-from infrastructure.models import VE, Node
+from infrastructure.models import VE, ConsoleSession, Node
+from infrastructure.services import console_sessions
 from infrastructure.services.console import Location, issue_ticket
 from panel.accounts.models import RoleBinding, User
 from panel.audit.models import AuditRecord
 from panel.live import wire
-from tests.panel.live_helpers import Browser, session_of
+from tests.infrastructure.console_pages import Joined, Page
+from tests.panel.live_helpers import session_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,12 +52,12 @@ class Display:
             self.open.discard(writer)
             writer.close()
 
-    async def locate(self, ve: VE) -> Location:
+    async def locate(self, ve: VE, kind: ConsoleKind) -> Location:
         endpoint = Endpoint(name="primary", address="192.0.2.11")
         return Location("primary", endpoint, ConsoleEndpoint("vnc", socket=str(self.path)))
 
-    async def connect(self, location: Location) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_unix_connection(location.display.socket)
+    async def connect(self, location: Location) -> Joined:
+        return Joined(*(await asyncio.open_unix_connection(location.display.socket)))
 
     @property
     def application(self) -> ConsoleSocket:
@@ -76,32 +79,6 @@ async def display() -> AsyncIterator[Display]:
 def ve(transactional_db: None) -> VE:
     node = Node.objects.create(name="primary", address="192.0.2.11")
     return VE.objects.create(uuid=uuid.uuid4(), name="vmtest", kind="vm", node=node, state="running")
-
-
-class Page(Browser):
-    """A console page of a signed-in user."""
-
-    @classmethod
-    async def open(cls, application: ConsoleSocket, user: User, **kwargs: Any) -> "Page":
-        session = await sync_to_async(session_of)(user)
-        page = cls(session.session_key, path="/console/", application=application, **kwargs)
-        page.session = session
-        assert await page.connect()
-        return page
-
-    async def show_ticket(self, user: User, ve: VE) -> None:
-        key = self.session.session_key
-        token = await sync_to_async(issue_ticket)(user=user, session_key=key, ve=ve)
-        self.say_json({"ticket": token, "ve": ve.pk})
-
-    async def answer(self) -> dict[str, Any]:
-        return dict(json.loads((await self.raw())["text"]))
-
-    async def picture(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            data += (await self.raw())["bytes"]
-        return data
 
 
 async def connected(display: Display, user: User, ve: VE) -> Page:
@@ -128,17 +105,19 @@ async def test_it_names_the_node_before_the_first_byte(display: Display, operato
     await page.show_ticket(operator, ve)
 
     assert page.subprotocol == "binary"
-    assert await page.answer() == {"type": "ready", "node": "primary", "warning": ""}
+    answer = await page.answer()
+    session = await ConsoleSession.objects.aget()
+    assert answer == {"type": "ready", "session": session.pk, "node": "primary", "warning": ""}
     await page.disconnect()
 
 
 async def test_a_display_on_the_network_is_used_with_a_warning(display: Display, operator: User, ve: VE) -> None:
-    async def locate(ve: VE) -> Location:
+    async def locate(ve: VE, kind: ConsoleKind) -> Location:
         exposed = ConsoleEndpoint("vnc", host="0.0.0.0", port=5901)
         return Location("primary", Endpoint(name="primary", address="192.0.2.11"), exposed)
 
-    async def connect(location: Location) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_unix_connection(str(display.path))
+    async def connect(location: Location) -> Joined:
+        return Joined(*(await asyncio.open_unix_connection(str(display.path))))
 
     page = await Page.open(ConsoleSocket(locate=locate, connect=connect), operator)
     await page.show_ticket(operator, ve)
@@ -155,7 +134,10 @@ async def test_an_opened_console_is_in_the_audit_trail(display: Display, operato
     await page.disconnect()
 
 
-@pytest.mark.parametrize("message", ["", "no JSON", "[]", "{}", '{"ticket": "made up", "ve": 1}', '{"ve": "x"}'])
+@pytest.mark.parametrize(
+    "message",
+    ["", "no JSON", "[]", "{}", '{"ticket": "made up", "ve": 1}', '{"ve": "x"}', '{"ticket": "x", "ve": Infinity}'],
+)
 async def test_nothing_opens_without_a_ticket(display: Display, operator: User, ve: VE, message: str) -> None:
     page = await Page.open(display.application, operator)
     page.say(message)
@@ -203,12 +185,12 @@ async def test_a_ticket_opens_nothing_in_another_session_of_the_user(display: Di
     assert not display.open
 
 
-@pytest.mark.parametrize("end", ["role", "binding", "logout", "deactivate"])
+@pytest.mark.parametrize("end", ["role", "binding", "logout", "deactivate", "forget"])
 async def test_it_ends_when_the_right_goes(
     display: Display, operator: User, ve: VE, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert consumers.CHECK_SECONDS < 5
-    monkeypatch.setattr(consumers, "CHECK_SECONDS", 0.2)
+    assert watch.CHECK_SECONDS < 5
+    monkeypatch.setattr(watch, "CHECK_SECONDS", 0.2)
     page = await connected(display, operator, ve)
 
     if end == "role":
@@ -217,12 +199,56 @@ async def test_it_ends_when_the_right_goes(
         await RoleBinding.objects.filter(user=operator).adelete()
     elif end == "logout":
         await sync_to_async(page.session.delete)()
+    elif end == "forget":
+        await VE.objects.filter(pk=ve.pk).adelete()
     else:
         await User.objects.filter(pk=operator.pk).aupdate(is_active=False)
 
     assert (await page.closed())["code"] == 4403
     await asyncio.sleep(0.05)
     assert not display.open
+
+
+async def test_rights_are_asked_again_after_a_connection_to_the_database_broke(
+    display: Display, operator: User, ve: VE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "CHECK_SECONDS", 0.1)
+    asked, ask = asyncio.Event(), console_sessions.to_end
+    loop = asyncio.get_running_loop()
+
+    def broken(consoles: Any) -> set[int]:
+        loop.call_soon_threadsafe(asked.set)
+        raise InterfaceError("the connection is closed")
+
+    monkeypatch.setattr(console_sessions, "to_end", broken)
+    page = await connected(display, operator, ve)
+    await asked.wait()
+    monkeypatch.setattr(console_sessions, "to_end", ask)
+    await RoleBinding.objects.filter(user=operator).adelete()
+
+    assert (await page.closed())["code"] == 4403
+
+
+async def test_what_a_button_sends_is_audited_before_it_is_sent(display: Display, operator: User, ve: VE) -> None:
+    page = await connected(display, operator, ve)
+    page.say_json({"type": "sent", "what": "keys", "keys": "Control+Alt+Delete"})
+    page.say_bytes(b"\xff")
+
+    assert await page.picture(1) == b"\xff"
+    row = await AuditRecord.objects.aget(action="ve.console.keys")
+    assert (row.actor_name, row.target_name, row.detail) == ("operator", "vmtest", "Control+Alt+Delete")
+    await page.disconnect()
+
+
+async def test_its_end_is_in_the_audit_trail_with_the_reason(display: Display, operator: User, ve: VE) -> None:
+    page = await connected(display, operator, ve)
+    page.say_bytes(b"x" * 1024)
+    await page.picture(1024)
+    await page.disconnect()
+
+    row = await AuditRecord.objects.aget(action="ve.console.close")
+    assert row.detail == "screen on primary, 0 s, 1 KiB sent, 1 KiB received"
+    assert (await ConsoleSession.objects.aget()).closed_at is not None
 
 
 async def test_it_says_that_the_display_ended(display: Display, operator: User, ve: VE) -> None:
@@ -246,7 +272,7 @@ async def test_it_says_that_the_display_ended(display: Display, operator: User, 
 async def test_it_says_why_there_is_no_display(
     display: Display, operator: User, ve: VE, error: Exception, code: int, words: str
 ) -> None:
-    async def locate(ve: VE) -> Location:
+    async def locate(ve: VE, kind: ConsoleKind) -> Location:
         raise error
 
     page = await Page.open(ConsoleSocket(locate=locate, connect=display.connect), operator)
@@ -265,7 +291,7 @@ async def test_text_after_the_ticket_ends_it(display: Display, operator: User, v
 
 async def test_a_huge_message_ends_it(display: Display, operator: User, ve: VE) -> None:
     page = await connected(display, operator, ve)
-    page.say_bytes(b"x" * (consumers.MOST_INPUT_BYTES + 1))
+    page.say_bytes(b"x" * (visit.MOST_INPUT_BYTES + 1))
 
     assert (await page.closed())["code"] == 4400
 
@@ -291,7 +317,7 @@ async def test_a_browser_that_stops_reading_costs_little_and_is_dropped(
 
     await asyncio.wait_for(display.application(page.scope, incoming.get, send), 5)
 
-    assert held <= (1 << 20) + consumers.CHUNK
+    assert held <= (1 << 20) + screen.CHUNK
     assert display.flooded < 4 << 20, "the node was read on although nobody took it"
 
 
@@ -310,8 +336,8 @@ async def test_a_slow_node_holds_the_browser_back(operator: User, ve: VE, displa
         def close(self) -> None:
             pass
 
-    async def connect(location: Location) -> tuple[asyncio.StreamReader, Any]:
-        return asyncio.StreamReader(), Writer()
+    async def connect(location: Location) -> Joined:
+        return Joined(asyncio.StreamReader(), Writer())
 
     page = await Page.open(ConsoleSocket(locate=display.locate, connect=connect), operator)
     await page.show_ticket(operator, ve)

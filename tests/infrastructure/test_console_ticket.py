@@ -13,8 +13,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from infrastructure.choices import ConsoleKind
 from infrastructure.models import VE, ConsoleTicket, Node
-from infrastructure.services import console
 from infrastructure.services.console import TICKET_SECONDS, TicketRefused, issue_ticket, redeem
 from panel.accounts.models import RoleBinding, User
 from panel.audit.models import AuditRecord
@@ -69,6 +69,16 @@ def test_it_is_refused_to_another_session(operator: User, token: str, session_ke
 def test_it_is_refused_for_another_ve(operator: User, other: VE, token: str) -> None:
     with pytest.raises(TicketRefused):
         redeem(token=token, user=operator, session_key="session", ve_id=other.pk)
+
+
+@pytest.mark.parametrize("kind", ConsoleKind)
+def test_it_is_refused_for_another_kind_of_console(operator: User, ve: VE, kind: ConsoleKind) -> None:
+    token = issue_ticket(user=operator, session_key="session", ve=ve, kind=kind)
+    other = next(each for each in ConsoleKind if each != kind)
+
+    with pytest.raises(TicketRefused):
+        redeem(token=token, user=operator, session_key="session", ve_id=ve.pk, kind=other)
+    assert redeem(token=token, user=operator, session_key="session", ve_id=ve.pk, kind=kind) == ve
 
 
 def test_a_refused_attempt_does_not_use_it_up(operator: User, administrator: User, ve: VE, token: str) -> None:
@@ -159,7 +169,8 @@ def test_the_page_gets_its_ticket_by_post_only(operator: User, ve: VE, client_of
     body = answer.json()
     assert body["ve"] == ve.pk
     session_key = client.session.session_key
-    assert redeem(token=body["ticket"], user=operator, session_key=session_key, ve_id=ve.pk) == ve
+    kind = ConsoleKind(body["kind"])
+    assert redeem(token=body["ticket"], user=operator, session_key=session_key, ve_id=ve.pk, kind=kind) == ve
 
 
 def test_the_ticket_needs_the_csrf_token(operator: User, ve: VE) -> None:
@@ -170,12 +181,3 @@ def test_the_ticket_needs_the_csrf_token(operator: User, ve: VE) -> None:
 
     assert answer.status_code == 403
     assert not ConsoleTicket.objects.exists()
-
-
-def test_the_right_is_asked_about_the_ve_also_while_the_console_is_open(make_user: Any, ve: VE, other: VE) -> None:
-    user = make_user("scoped", "operator", scope=("ve", ve.pk))
-
-    assert console.may_stay(user, ve.pk)
-    assert not console.may_stay(user, other.pk)
-    assert not console.may_stay(user, 987654)
-    assert not console.may_stay(None, ve.pk)

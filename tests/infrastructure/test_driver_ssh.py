@@ -211,12 +211,37 @@ async def test_it_reaches_a_unix_socket_of_the_node(ssh: AsyncSsh, server: Serve
         writer.close()
 
     async with await asyncio.start_unix_server(echo, path):
-        reader, writer = await ssh.open_unix(server.endpoint, path)
-        writer.write(b"\0RFB")
-        assert await reader.readexactly(4) == b"\0RFB"
-        writer.close()
+        stream = await ssh.open_unix(server.endpoint, path)
+        stream.write(b"\0RFB")
+        assert await stream.read(4) == b"\0RFB"
+        assert await stream.read(4) == b"", "the end of the socket was not passed on"
+        stream.close()
     with pytest.raises(NotFound):
         await ssh.open_unix(server.endpoint, str(server.folder / "gone.sock"))
+
+
+async def test_a_socket_that_nobody_reads_holds_the_node_back(ssh: AsyncSsh, server: Server) -> None:
+    path, sent = str(server.folder / "flood.sock"), 0
+    whole = bytes(range(256)) * 4096 * 16
+
+    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        for at in range(0, len(whole), 65536):
+            writer.write(whole[at : at + 65536])
+            await writer.drain()
+            sent = at + 65536
+        writer.close()
+
+    async with await asyncio.start_unix_server(flood, path):
+        stream = await ssh.open_unix(server.endpoint, path)
+        await asyncio.sleep(0.5)
+        assert sent < 8 << 20, "what nobody reads piles up in the panel"
+        seen = bytearray()
+        while data := await stream.read(100_000):
+            assert len(data) <= 100_000
+            seen += data
+        assert seen == whole
+        stream.close()
 
 
 @pytest.mark.parametrize("argv", [[], ["a\nb"], ["a", "b\0"], ["a\rb"]])

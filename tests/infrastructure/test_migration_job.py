@@ -1,6 +1,7 @@
 """The migration's steps, and every way in which one can end. Faults are scripted; tests/lab does it on real engines."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from django.db.models import F
 from infrastructure.drivers.base import Conflict, MigrationProgress, TimedOut, Unreachable
 from infrastructure.drivers.facts import VEState
 from infrastructure.models import VE, Node
-from infrastructure.services import migration
-from infrastructure.services.migration import MigrationOptions, execution
+from infrastructure.services import migration, preflight
+from infrastructure.services.migration import MigrationOptions, convergence, execution
 from tasks.errors import JobFailed
 from tasks.models import Task
 from tasks.services import cancel, retry
@@ -330,6 +331,146 @@ def test_where_the_checks_were_passed_over_no_move_is_begun(cluster: Cluster, mo
     monkeypatch.setattr(cluster.primary, "migrate", lambda *args, **_: moves.append(args))
 
     with pytest.raises(JobFailed, match="libvirt aborted the migration; vmtest runs on primary"):
-        migration.execute(plan, shared_by_proof=None, on_progress=lambda seen: None, tell=lambda text: None)
+        migration.execute(plan, checked=None, on_look=lambda seen, pause: None, tell=lambda text: None)
 
     assert not moves
+
+
+def copying(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, *paths: str) -> None:
+    """As if the checks had found disks of primary's own."""
+    copies = tuple(
+        preflight.DiskCopy(f"vd{'abc'[n]}", path, "qcow2", 256 << 20, 64 << 20) for n, path in enumerate(paths)
+    )
+    found = [replace(check, state="passed", text="so") for check in preflight.planned()]
+    found[-1] = replace(found[-1], copies=copies)
+    monkeypatch.setattr(preflight, "run", lambda *_, **__: found)
+
+
+def test_disks_of_the_sources_own_are_copied_into_empty_images(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copying(cluster, monkeypatch, "/var/a.qcow2", "/var/b.qcow2")
+    asked: list[Any] = []
+    original = cluster.primary.migrate
+    monkeypatch.setattr(
+        cluster.primary,
+        "migrate",
+        lambda *args, **options: (asked.append(options["copy_disks"]), original(*args, **options))[1],
+    )
+    task = run(move(copy_disks=True, delete_source=True))
+    assert (task.state, task.reason) == ("completed", "")
+    assert asked == [["vda", "vdb"]]
+    made = [argv for argv in cluster.secondnode1.commands if argv[0] == "qemu-img"]
+    assert made == [
+        ("qemu-img", "create", "-q", "-f", "qcow2", "--", path, str(256 << 20))
+        for path in ("/var/a.qcow2", "/var/b.qcow2")
+    ]
+    deleted = [argv[-1] for argv in cluster.primary.commands if argv[:2] == ("rm", "-rf")]
+    assert deleted == ["/var/a.qcow2", "/var/b.qcow2"]
+    assert any("--copy-storage-all --migrate-disks vda,vdb" in line for line in commands_of(task))
+
+
+def test_the_images_of_a_failed_copy_are_removed_and_the_originals_kept(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copying(cluster, monkeypatch, "/var/a.qcow2")
+    cluster.primary.fail("migrate", Conflict("No space left"))
+    task = run(move(copy_disks=True, delete_source=True))
+    assert task.state == "failed"
+    assert any(argv[0] == "rm" and "/var/a.qcow2" in argv for argv in cluster.secondnode1.commands)
+    assert not any(argv[:2] == ("rm", "-rf") for argv in cluster.primary.commands)
+
+
+def test_a_retry_clears_what_a_dead_target_kept_of_the_copies(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copying(cluster, monkeypatch, "/var/a.qcow2")
+
+    def die() -> None:
+        for method in ("state", "ve", "facts", "ves", "run"):
+            cluster.secondnode1.fail(method, TimedOut("secondnode1 did not answer"), times=1000)
+        raise Unreachable("primary cannot reach libvirtd on secondnode1", code="peer-unreachable")
+
+    cluster.primary.fail("migrate", die)
+    task = run(move(copy_disks=True))
+    assert "/var/a.qcow2 may be left on secondnode1" in task.reason
+    cluster.secondnode1._faults.clear()
+    cluster.secondnode1.commands.clear()
+    retry(task)
+    assert run(task).state == "completed"
+    names = [argv[0] for argv in cluster.secondnode1.commands if argv[0] in ("rm", "qemu-img")]
+    assert names[:2] == ["rm", "qemu-img"]
+
+
+def looks(*iterations: int, changing: int = 9) -> list[MigrationProgress]:
+    return [
+        MigrationProgress(
+            iteration=number, dirty_pages_s=changing * 256, memory_rate_mib_s=8.0, memory_remaining_bytes=20 << 20,
+            memory_total_bytes=128 << 20,
+        )
+        for number in iterations
+    ]  # fmt: skip
+
+
+def scripted(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, seen: list[MigrationProgress]) -> None:
+    """A migration that shows these figures and then arrives."""
+
+    def report(*_: Any, on_progress: Callable[[MigrationProgress], None], **__: Any) -> MigrationProgress:
+        for each in seen:
+            on_progress(each)
+        cluster.show(cluster.secondnode1)
+        del cluster.primary.ves_by_uuid[VMTEST]
+        return seen[-1]
+
+    monkeypatch.setattr(cluster.primary, "migrate", report)
+    monkeypatch.setattr(convergence, "SETTLE_SECONDS", 0)
+
+
+def test_a_longer_pause_is_announced_before_the_engine_is_told(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(cluster, monkeypatch, looks(1, 2, 3))
+    told: list[list[str]] = []
+    task = move(pause_limit_ms=1200)
+    monkeypatch.setattr(cluster.primary, "set_max_downtime", lambda *_: told.append(lines_of(task)))
+    assert run(task).state == "completed"
+    assert [lines[-1].rpartition("; ")[2] for lines in told] == [
+        "its pause at the switch may now be 600 ms instead of 300 ms"
+    ]
+
+
+def test_a_pause_that_cannot_be_set_does_not_abort_the_migration(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(cluster, monkeypatch, looks(1, 2, 3))
+    cluster.primary.fail("set_max_downtime", Unreachable("no route"))
+    task = run(move(pause_limit_ms=1200))
+    assert task.state == "completed"
+    assert "The pause was not changed: no route." in lines_of(task)
+
+
+def test_a_guest_that_never_converges_fails_it_with_advice(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(cluster, monkeypatch, looks(*range(1, 12)))
+    task = run(move())
+    assert task.state == "failed"
+    assert "changes 9 MiB of memory a second, and 8 MiB/s are copied" in task.reason
+    assert "vmtest stays on primary." in task.reason
+    assert "move it offline" in task.advice
+    assert cluster.where() == ["primary"]
+
+
+def test_the_phases_follow_disks_and_memory(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copying(cluster, monkeypatch, "/var/a.qcow2")
+    disk = MigrationProgress(disk_total_bytes=256 << 20, disk_processed_bytes=64 << 20, disk_remaining_bytes=192 << 20)
+    scripted(cluster, monkeypatch, [disk, *looks(1, 2, changing=1)])
+    task = run(move(copy_disks=True))
+    assert [phase["name"] for phase in task.phases if "at" in phase] == [
+        "Prepare",
+        "Copy disks",
+        "Copy memory",
+        "Clean up",
+    ]

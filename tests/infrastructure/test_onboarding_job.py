@@ -1,21 +1,19 @@
 """What onboarding refuses, and that it does nothing twice. tests/lab/test_onboarding.py does it on real nodes."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infrastructure.drivers.base import Completed, DriverError, Refused
+from infrastructure.drivers.base import Completed, DriverError, MigrationProgress, Refused
 from infrastructure.models import Node
-from infrastructure.services import migration, nodes
+from infrastructure.services import nodes
 from infrastructure.services.onboarding import certificates, libvirt_settings
-from infrastructure.services.onboarding.packages import PACKAGES
 from panel.accounts.models import User
 from panel.trust import ca
 from tasks.models import Task
-from tests.infrastructure.fake_nodes import Cluster, commands_of, lines_of, run, steps_of
+from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, lines_of, run, steps_of
 from tests.infrastructure.inventory_facts import uuid_of
+from tests.infrastructure.node_host import CERTIFICATE, Host
 
 STEPS = [
     "Connecting to primary",
@@ -27,48 +25,11 @@ STEPS = [
 ]
 
 
-class Host:
-    """The commands that onboarding runs on a Debian without systemd."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = files
-        self.ran: list[str] = []
-        self.uid = "0"
-        self.installed = set(PACKAGES)
-        self.faults: dict[str, Exception] = {}
-
-    def run(self, argv: list[str], **_: Any) -> Completed:
-        self.ran.append(" ".join(argv))
-        if (fault := self.faults.pop(self.ran[-1], None)) is not None:
-            raise fault
-        code, text = 0, ""
-        if argv[0] == "id":
-            text = self.uid
-        elif argv[0] == "uname":
-            text = "primary 6.1.0 x86_64"
-        elif argv[0] == "dpkg-query":
-            text = "".join(f"{name} installed\n" for name in PACKAGES if name in self.installed)
-        elif argv[0] == "stat":
-            code = 0 if all(path in self.files for path in argv[3:]) else 1
-        elif argv[0] in ("test", "getent"):
-            code = 1
-        elif argv[0] == "rm":
-            for path in [path for path in self.files if path.startswith(tuple(argv[3:]))]:
-                del self.files[path]
-        elif "install" in argv and "apt-get" in argv:
-            self.installed |= set(argv[argv.index("install") + 1 :])
-        return Completed(text.encode(), b"", code)
-
-
 @pytest.fixture
-def host(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any) -> Iterator[Host]:
-    settings.KEYS_DIR = tmp_path
-    settings.PKI_DIR = tmp_path / "pki"
-    ca.ensure_ca()
+def host(debian: Host) -> Host:
+    """primary before it was set up."""
     Node.objects.filter(name="primary").update(uuid=None, onboarded_at=None)
-    made = Host(cluster.primary.files)
-    monkeypatch.setattr(cluster.primary, "run", made.run)
-    yield made
+    return debian
 
 
 def onboard() -> Task:
@@ -145,11 +106,11 @@ def test_another_machine_at_a_known_address_is_refused(cluster: Cluster, host: H
     assert task.state == "failed" and "this is another machine" in task.reason
 
 
-def test_libvirtd_is_not_restarted_under_a_migration(cluster: Cluster, host: Host) -> None:
-    moving = migration.start(user=None, ve=cluster.vmtest, target=Node.objects.get(name="secondnode1"))
+def test_libvirtd_is_not_restarted_under_a_migration_that_somebody_began_by_hand(cluster: Cluster, host: Host) -> None:
+    cluster.primary.jobs[VMTEST] = MigrationProgress(percent=40)
     task = onboard()
     assert task.state == "failed"
-    assert f"(task {moving.pk})" in task.reason and "would abort" in task.reason
+    assert "libvirt is moving vmtest" in task.reason and "would abort" in task.reason
     assert not [command for command in host.ran if "restart" in command]
     assert not host.files, "nothing is written that only a restart would take up"
 
@@ -203,13 +164,27 @@ def test_a_removal_cut_off_before_the_restart_does_it_at_the_next_attempt(
     assert "service libvirtd restart" in host.ran
 
 
-def test_a_removal_does_not_restart_libvirtd_under_a_migration_that_came_later(
+def test_a_removal_does_not_restart_libvirtd_under_a_migration_that_somebody_began_by_hand(
     cluster: Cluster, host: Host, administrator: User
 ) -> None:
     onboard()
-    queued = nodes.remove(user=administrator, node=Node.objects.get(name="primary"))
-    moving = migration.start(user=None, ve=cluster.vmtest, target=Node.objects.get(name="secondnode1"))
+    cluster.primary.jobs[VMTEST] = MigrationProgress(percent=40)
     files = dict(host.files)
-    task = run(queued)
-    assert task.state == "failed" and f"(task {moving.pk})" in task.reason
+    task = remove(administrator)
+    assert task.state == "failed" and "libvirt is moving vmtest" in task.reason
     assert host.files == files and Node.objects.filter(name="primary").exists()
+
+
+def test_a_node_that_trusts_another_panel_is_set_up_all_the_same(cluster: Cluster, host: Host) -> None:
+    cluster.primary.fail("ves", Refused("The certificate of primary is not valid: unable to get local issuer"), times=2)
+    assert onboard().state == "completed"
+
+
+def test_the_facts_of_the_certificate_are_recorded(cluster: Cluster, host: Host) -> None:
+    onboard()
+    node = Node.objects.get(name="primary")
+    described = ca.describe(host.files[CERTIFICATE])
+    assert (node.certificate_serial, node.certificate_expires_at) == (described.serial, described.expires_at)
+    assert node.certificate_issuer.startswith("O=Mooring CA,CN=Mooring")
+    assert node.certificate_issued_at == described.issued_at
+    assert not [path for path in host.files if ".old/" in path or ".new/" in path]

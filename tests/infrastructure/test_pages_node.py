@@ -30,7 +30,7 @@ def node() -> Node:
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "administrator"])
-@pytest.mark.parametrize("tab", ["", "?tab=ves", "?tab=logs", "?tab=nonsense"])
+@pytest.mark.parametrize("tab", ["", "?tab=ves", "?tab=network", "?tab=logs", "?tab=nonsense"])
 def test_every_role_sees_every_tab(role: str, tab: str, node: Node, make_user: Any, client_of: Any) -> None:
     answer = client_of(make_user("somebody", role)).get(path(node, tab))
 
@@ -41,7 +41,7 @@ def test_every_role_sees_every_tab(role: str, tab: str, node: Node, make_user: A
 def test_a_viewer_finds_every_action_off_with_the_reason(viewer: User, node: Node, client_of: Any) -> None:
     html = client_of(viewer).get(path(node)).content.decode().split("<main")[1].split('id="dock"')[0]
 
-    assert html.count('aria-disabled="true"') == 4
+    assert html.count('aria-disabled="true"') == 6
     assert "Your role does not allow this" in html
     assert "hx-post" not in html
     assert '<form method="post"' not in html
@@ -94,7 +94,7 @@ def test_a_page_asks_as_much_of_many_ves_as_of_few(
         make_ve(f"more-{number}", node)
     client = client_of(viewer)
 
-    for tab in ("", "?tab=ves", "?tab=logs"):
+    for tab in ("", "?tab=ves", "?tab=network", "?tab=logs"):
         with django_assert_max_num_queries(24):
             client.get(path(node, tab))
 
@@ -232,3 +232,68 @@ def test_a_name_in_use_is_said_before_anything_is_trusted(
 
     assert answer.status_code == 422
     assert "There is a node named primary already" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"), [("services/", "restart_services"), ("certificates/", "reissue_certificates")]
+)
+def test_work_on_the_node_is_asked_and_started_once(
+    action: str, kind: str, administrator: User, node: Node, client_of: Any, sent: list[Any]
+) -> None:
+    client = client_of(administrator)
+    dialog = client.get(path(node, action), headers=HTMX).content.decode()
+    assert dialog.strip().startswith("<dialog")
+    assert "2 running VEs go on." in dialog
+
+    answers = [client.post(path(node, action), headers=HTMX) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [204, 204]
+    task = Task.objects.get()
+    assert task.kind == f"node.{kind}"
+    assert AuditRecord.objects.filter(action=task.kind, result="ok", target_id=str(node.pk)).exists()
+
+
+@pytest.mark.parametrize("action", ["services/", "certificates/"])
+def test_work_on_the_node_names_what_stands_in_its_way(
+    action: str, administrator: User, node: Node, client_of: Any, sent: list[Any]
+) -> None:
+    client = client_of(administrator)
+    client.post(path(node, "onboard/"), headers=HTMX)
+    task = Task.objects.get()
+
+    dialog = client.get(path(node, action), headers=HTMX).content.decode()
+    answer = client.post(path(node, action), headers=HTMX)
+
+    assert f"Task {task.pk} is running: Setting up node primary" in dialog
+    assert 'class="btn btn-p" autofocus disabled' in dialog
+    assert answer.status_code == 409
+    assert f"(task {task.pk})" in json.loads(answer["HX-Trigger"])["mooring:note"]["text"]
+    assert Task.objects.count() == 1
+
+
+def test_an_operator_restarts_services_but_issues_no_certificates(
+    operator: User, node: Node, client_of: Any, sent: list[Any]
+) -> None:
+    client = client_of(operator)
+    assert client.post(path(node, "certificates/"), headers=HTMX).status_code == 403
+    assert client.post(path(node, "services/"), headers=HTMX).status_code == 204
+
+
+def test_a_location_that_another_admin_changed_meanwhile_is_refused_with_the_change(
+    administrator: User, node: Node, client_of: Any
+) -> None:
+    client = client_of(administrator)
+    client.post(path(node, "location/"), {"room": "hall 1", "row": "", "rack": "a7", "seen": ""})
+    entered = {"room": "cellar", "row": "", "rack": "", "seen": ""}
+    answer = client.post(path(node, "location/"), entered, headers=HTMX)
+
+    assert answer.status_code == 409
+    shown = answer.content.decode()
+    assert "hall 1 / a7" in shown, "it says what changed"
+    assert 'value="cellar"' in shown, "what was entered is kept"
+    node.refresh_from_db()
+    assert node.location == "hall 1 / a7"
+    again = client.post(path(node, "location/"), entered | {"seen": "hall 1 / a7"}, headers=HTMX)
+    assert again.status_code == 204, "knowing of it, it can be replaced"
+    node.refresh_from_db()
+    assert node.location == "cellar"

@@ -9,7 +9,7 @@ import pytest
 from infrastructure.models import VE, Node
 from infrastructure.services import preflight
 from infrastructure.services.preflight import Check
-from panel.accounts.models import User
+from panel.accounts.models import RoleBinding, User
 from tasks.models import Task, TaskLock
 from tests.infrastructure.page_rows import make_cluster, silence
 
@@ -72,9 +72,9 @@ def test_actions_follow_the_state(operator: User, cluster: dict[str, Any], clien
     assert "disabled" not in button(running, "Restart")
     stopped = main_of(client, cluster["vm2"])
     assert "disabled" not in button(stopped, "Start")
-    assert 'disabled title="vm2 is stopped"' in button(stopped, "Migrate")
+    assert "disabled" not in button(stopped, "Migrate")
     assert "disabled" not in button(main_of(client, cluster["vmd-desktop"]), "Resume")
-    assert "libvirt cannot migrate containers" in button(main_of(client, cluster["ct1"]), "Migrate")
+    assert "disabled" not in button(main_of(client, cluster["ct1"]), "Migrate")
 
 
 def test_nothing_can_be_asked_of_a_ve_whose_node_is_silent(operator: User, ve: VE, client_of: Any) -> None:
@@ -180,7 +180,7 @@ def test_the_migrate_dialog_opens_from_the_database(
     assert html.strip().startswith("<dialog")
     assert "2 nodes: 1 ready, 1 blocked" in html
     assert "Node is in maintenance" in html
-    assert f'hx-get="{path(ve, "migrate/checks/")}?target={cluster["secondnode1"].pk}" hx-trigger="load"' in html
+    assert f'hx-get="{path(ve, "migrate/checks/")}" hx-include="#migrate-form" hx-trigger="load"' in html
     submit = re.search(r'<button type="submit" form="migrate-form".*?</button>', html, re.S)
     assert submit is not None
     assert "disabled" in submit.group()
@@ -265,6 +265,57 @@ def test_a_faulty_value_comes_back_with_all_that_was_entered(
     assert not Task.objects.exists()
 
 
+def test_offline_is_told_with_its_pause_and_keeps_what_was_entered(
+    operator: User, ve: VE, cluster: dict[str, Any], client_of: Any
+) -> None:
+    entered = {"mode": "offline", "bandwidth_mib": "17", "max_downtime_ms": "250", "copy_disks": "on"}
+
+    html = client_of(operator).get(path(ve, "migrate/"), entered, headers=HTMX).content.decode()
+
+    assert re.search(r'value="offline" checked', html)
+    assert f"{ve} is shut down and does not run for about 30 s." in html
+    assert 'value="17"' in html
+    assert '<input type="hidden" name="max_downtime_ms" value="250">' in html
+    assert re.search(r'name="copy_disks"[^>]* checked', html)
+    assert "Slow down the guest" not in html
+
+
+def test_a_container_moves_offline_only(operator: User, cluster: dict[str, Any], client_of: Any) -> None:
+    html = client_of(operator).get(path(cluster["ct1"], "migrate/"), headers=HTMX).content.decode()
+
+    assert re.search(r'value="live" disabled', html)
+    assert "libvirt moves containers offline only" in html
+    assert re.search(r'value="offline" checked', html)
+
+
+def test_an_offline_move_starts_whatever_the_hidden_live_options_hold(
+    operator: User, cluster: dict[str, Any], client_of: Any, sent: list[Any]
+) -> None:
+    ct = cluster["ct1"]
+    target = next(node for node in Node.objects.all() if node.pk != ct.node_id)
+    values = {"mode": "offline", "target": target.pk, "bandwidth_mib": "5", "max_downtime_ms": "no number"}
+
+    answer = client_of(operator).post(path(ct, "migrate/"), values | {"force_off": "on"}, headers=HTMX)
+
+    task = Task.objects.get()
+    assert answer.status_code == 204
+    assert (task.kind, task.params["bandwidth_mib"], task.params["force_off"]) == ("ve.move", 5, True)
+
+
+def test_the_pause_of_an_offline_move_is_estimated_from_earlier_ones(
+    operator: User, ve: VE, cluster: dict[str, Any], client_of: Any
+) -> None:
+    for milliseconds in (7000, 9000, 30000):
+        Task.objects.create(
+            kind="ve.move", title="x", queue="migrate", params_hash="x", state="completed", object_type="ve",
+            object_id=ve.pk, figures={"restart_ms": milliseconds},
+        )  # fmt: skip
+
+    html = client_of(operator).get(path(ve, "migrate/"), {"mode": "offline"}, headers=HTMX).content.decode()
+
+    assert "does not run for about 9 s as measured before" in html
+
+
 @pytest.mark.parametrize("action", ["migrate/", "migrate/checks/", "start/", "stop/", "force-off/"])
 def test_a_viewer_is_refused(action: str, viewer: User, ve: VE, client_of: Any) -> None:
     client = client_of(viewer)
@@ -277,9 +328,27 @@ def test_a_viewer_is_refused(action: str, viewer: User, ve: VE, client_of: Any) 
 def test_a_right_over_another_node_is_not_enough(
     ve: VE, cluster: dict[str, Any], make_user: Any, client_of: Any
 ) -> None:
-    client = client_of(make_user("scoped", "operator", scope=("node", cluster["secondnode1"].pk)))
+    user = make_user("scoped", "operator", scope=("node", cluster["secondnode1"].pk))
+    client = client_of(user)
 
+    assert client.get(path(ve)).status_code == client.get(path(ve, "migrate/")).status_code == 404
+    assert client.post(path(ve, "restart/")).status_code == 404
+    RoleBinding.objects.create(user=user, role="viewer")  # now he sees it
+    client = client_of(user)
     assert client.get(path(ve, "migrate/")).status_code == 403
     assert client.post(path(ve, "restart/")).status_code == 403
     assert "disabled" in button(main_of(client, ve), "Restart")
     assert not Task.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["", "migrate/", "stop/", "force-off/", "console/"])
+def test_the_head_of_every_page_is_read_again_as_a_head(action: str, operator: User, ve: VE, client_of: Any) -> None:
+    client = client_of(operator)
+    html = client.get(path(ve, action)).content.decode()
+    found = re.search(r'id="page-title"[^>]* hx-get="([^"]+)"', html)
+    assert found
+
+    answer = client.get(found[1], headers={**HTMX, "HX-Target": "page-title"}).content.decode()
+
+    assert answer.lstrip().startswith('<div id="page-title"')
+    assert "<dialog" not in answer

@@ -3,6 +3,7 @@
 tests/lab/test_preflight.py makes each one fail on a real engine.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -29,13 +30,15 @@ from tests.infrastructure.fake_nodes import VMTEST, Cluster
 from tests.infrastructure.inventory_facts import ve_facts
 
 GIB = 1 << 30
+MIB = 1 << 20
 
 
 @pytest.fixture
 def checks(cluster: Cluster) -> Callable[..., dict[str, Check]]:
-    def run(*, live: bool = True) -> dict[str, Check]:
+    def run(*, live: bool = True, copy_disks: bool = False) -> dict[str, Check]:
         target = Node.objects.get(name="secondnode1")
-        return {check.key: check for check in preflight.run(cluster.vmtest, target, live=live)}
+        found = preflight.run(cluster.vmtest, target, live=live, copy_disks=copy_disks)
+        return {check.key: check for check in found}
 
     return run
 
@@ -46,6 +49,9 @@ class Disk:
     def __init__(self, node: FakeNode, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> None:
         self.files = files
         self.faults: dict[str, Exception] = {}
+        self.free = GIB
+        self.has_folder = True
+        self.image: dict[str, Any] = {}  # what qemu-img says of any
         monkeypatch.setattr(node, "run", self.run)
 
     def run(self, argv: list[str], *, input: bytes | None = None, **_: Any) -> Completed:
@@ -54,11 +60,19 @@ class Disk:
         paths = argv[argv.index("--") + 1 :] if "--" in argv else argv[1:]
         if argv[0] == "tee":
             self.files[paths[0]] = input or b""
+        if argv[0] == "test" and argv[1] == "-L":
+            return Completed(b"", b"", 0 if self.files.get(paths[-1]) == b"link" else 1)
+        if argv[0] == "qemu-img":
+            return Completed(json.dumps(self.image).encode(), b"", 0)
         shown = {
             "realpath": lambda path: f"{path}\n".encode(),
             "sha256sum": lambda path: f"{hash(self.files[path])} *{path}\n".encode(),
             "cat": lambda path: self.files[path],
+            # One block of a MiB for each byte, so that sizes can be told apart.
+            "stat": lambda path: f"{f'{len(self.files[path])} {MIB} ' if '%b' in argv[2] else ''}{path}\n".encode(),
         }.get(argv[0], lambda path: b"")
+        if argv[0] == "df":
+            return Completed(f"Avail Mounted on\n{self.free} /srv\n".encode(), b"", 0 if self.has_folder else 1)
         known = [path for path in paths if path in self.files]
         said = b"".join(shown(path) for path in known)
         if argv[0] == "rm":
@@ -157,14 +171,15 @@ def test_a_silent_source_is_asked_once(cluster: Cluster, checks: Callable[..., d
 def test_a_container_is_refused_with_the_reason(checks: Callable[..., dict[str, Check]]) -> None:
     VE.objects.filter(uuid=VMTEST).update(kind=Kind.CT)
     check = checks()["state"]
-    assert (check.state, check.text) == ("failed", "vmtest is a container, and libvirt cannot migrate containers")
+    assert (check.state, check.text) == ("failed", "vmtest is a container, and libvirt cannot move containers live")
 
 
 @pytest.mark.parametrize(
     ("state", "reason", "live", "expected"),
     [
         (VEState.RUNNING, "booted", True, "passed"),
-        (VEState.PAUSED, "user", True, "passed"),
+        (VEState.PAUSED, "user", True, "failed"),
+        (VEState.PAUSED, "user", False, "failed"),
         (VEState.PAUSED, "io-error", True, "failed"),
         (VEState.STOPPED, "shutdown", True, "failed"),
         (VEState.STOPPED, "shutdown", False, "passed"),
@@ -268,7 +283,8 @@ def test_a_folder_of_the_same_name_is_not_the_same_folder(
     source, _ = storage(shared=False)
     check = checks()["disks"]
     assert check.state == "failed" and not check.shared_by_proof
-    assert check.text == "vda: /srv/images/vmtest.qcow2 (qcow2) is not on secondnode1"
+    assert check.text.startswith("Not on secondnode1, or another one there: vda /srv/images/vmtest.qcow2")
+    assert "Copy disks" in check.fix
     assert list(source.files) == ["/srv/images/vmtest.qcow2"], "a marker was left behind"
 
 
@@ -307,6 +323,87 @@ def test_a_folder_that_cannot_be_written_is_not_proved(
     source, _ = storage(shared=True)
     source.faults["tee"] = Refused("read-only file system")
     assert checks()["disks"].state == "failed"
+
+
+def test_a_disk_of_the_sources_own_is_copied_on_request_with_its_size_and_the_room(
+    checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
+) -> None:
+    storage(shared=False, target_has_it=False, size_bytes=256 * MIB)
+    check = checks(copy_disks=True)["disks"]
+    assert (check.state, check.shared_by_proof) == ("passed", False)
+    assert check.text == "4 MiB to copy: vda /srv/images/vmtest.qcow2; 1.0 GiB free on secondnode1"
+    (copy,) = check.copies
+    assert (copy.disk, copy.format, copy.virtual_bytes, copy.used_bytes) == ("vda", "qcow2", 256 * MIB, 4 * MIB)
+
+
+def test_a_shared_disk_is_not_copied_even_on_request(
+    checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
+) -> None:
+    storage(shared=True)
+    assert checks(copy_disks=True)["disks"].copies == ()
+
+
+def test_a_copy_needs_room_a_folder_and_a_free_name(
+    checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
+) -> None:
+    _, target = storage(shared=False, target_has_it=False)
+    target.free = 3 * MIB
+    check = checks(copy_disks=True)["disks"]
+    assert (check.state, check.text) == ("failed", "secondnode1: 3 MiB free in /srv, 4 MiB needed")
+    target.has_folder = False
+    assert checks(copy_disks=True)["disks"].text == "secondnode1 has no folder /srv/images"
+    target.files["/srv/images/vmtest.qcow2"] = b"someone's"
+    assert "has another /srv/images/vmtest.qcow2 already" in checks(copy_disks=True)["disks"].text
+
+
+@pytest.mark.parametrize(
+    ("disk", "live", "words"),
+    [
+        ({"shareable": True}, True, "shared with other VEs"),
+        ({"format": "vmdk"}, True, "only raw and qcow2"),
+        ({"readonly": True}, True, "read-only, which libvirt does not copy live"),
+        ({"backing": ("/srv/images/base.qcow2",)}, False, "builds upon /srv/images/base.qcow2"),
+    ],
+)
+def test_what_cannot_be_copied_says_why(
+    cluster: Cluster,
+    checks: Callable[..., dict[str, Check]],
+    storage: Callable[..., tuple[Disk, Disk]],
+    disk: dict[str, Any],
+    live: bool,
+    words: str,
+) -> None:
+    storage(shared=False, target_has_it=False, **disk)
+    check = checks(copy_disks=True, live=live)["disks"]
+    assert check.state == "failed" and words in check.text
+
+
+def test_a_stopped_ves_image_is_asked_what_it_builds_upon(
+    cluster: Cluster, checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
+) -> None:
+    source, _ = storage(shared=False, target_has_it=False)
+    cluster.show(cluster.primary, state=VEState.STOPPED)
+    assert checks(copy_disks=True, live=False)["disks"].state == "passed"
+    source.image["backing-filename"] = "base.qcow2"
+    check = checks(copy_disks=True, live=False)["disks"]
+    assert (check.state, check.text) == ("failed", "vda builds upon base.qcow2, which only primary has")
+
+
+def test_a_link_is_not_copied_in_place_of_the_disk(
+    checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
+) -> None:
+    source, _ = storage(shared=False, target_has_it=False)
+    source.files["/srv/images/vmtest.qcow2"] = b"link"
+    check = checks(copy_disks=True)["disks"]
+    assert check.state == "failed" and "is a symbolic link" in check.text
+
+
+def test_a_path_of_two_lines_is_not_copied(
+    checks: Callable[..., dict[str, Check]], storage: Callable[..., tuple[Disk, Disk]]
+) -> None:
+    storage(shared=False, target_has_it=False, source="/srv/images/vm\n/etc.qcow2")
+    check = checks(copy_disks=True)["disks"]
+    assert check.state == "failed" and "not a plain path" in check.text
 
 
 def test_files_below_a_disk_are_checked_too(

@@ -49,6 +49,13 @@ def test_it_tells_load_before_and_after(vmtest: VE) -> None:
     assert (summary.memory_before, summary.memory_after) == (44.0, 50.0)
 
 
+def test_a_paused_one_has_nowhere_to_go(vmtest: VE) -> None:
+    make_target("secondnode1")
+    vmtest.state = "paused"
+    (summary,) = overview(vmtest)
+    assert (summary.state, summary.reason) == ("blocked", "It is paused; resume it first")
+
+
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
@@ -69,12 +76,21 @@ def test_a_missing_network_blocks(vmtest: VE) -> None:
     assert overview(vmtest)[0].reason == "No network lan"
 
 
-def test_snapshots_and_containers_are_blocked_everywhere(vmtest: VE) -> None:
+def test_snapshots_block_everywhere_and_containers_only_live(vmtest: VE) -> None:
     make_target("secondnode1")
     vmtest.snapshots = 1
     assert "snapshots" in overview(vmtest)[0].reason
+    vmtest.snapshots = 0
     vmtest.kind = Kind.CT
-    assert "containers" in overview(vmtest)[0].reason
+    assert overview(vmtest, live=True)[0].reason == "A container moves offline only"
+    assert overview(vmtest)[0].state == "ready"
+
+
+def test_a_stopped_ve_needs_no_memory_of_its_target(vmtest: VE) -> None:
+    make_target("secondnode1", memory_free=1)
+    assert overview(vmtest)[0].state == "blocked"
+    vmtest.state = "stopped"
+    assert overview(vmtest)[0].state != "blocked"
 
 
 def test_the_node_with_most_room_is_first_and_the_blocked_are_last(vmtest: VE) -> None:

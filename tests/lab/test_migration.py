@@ -141,3 +141,51 @@ def test_a_crash_of_the_sources_libvirtd_fails_it_and_a_retry_succeeds(onboarded
     on_exactly_one_node(onboarded_lab, "primary")
     completed(onboarded_lab.run(retry(task, user=onboarded_lab.admin)))
     on_exactly_one_node(onboarded_lab, "secondnode1")
+
+
+WRITER = """dd if=/dev/urandom of=/tmp/a bs=1M count=12 2>/dev/null
+(while :; do dd if=/tmp/a of=/tmp/b bs=1M conv=notrunc; done) >/dev/null 2>&1 </dev/null & sleep 1; ls /tmp/b"""
+
+
+def write_memory(panel: OnboardedLab) -> None:
+    """Have the guest write 12 MiB of its memory over and over, faster than the limited link copies."""
+    assert "/tmp/b" in panel.lab.in_guest("primary", "vmtest", WRITER, timeout=60)
+
+
+def stop_writing(panel: OnboardedLab) -> None:
+    [node] = panel.lab.where("vmtest")
+    panel.lab.in_guest(node, "vmtest", "killall sh dd; rm -f /tmp/a /tmp/b", timeout=60)
+
+
+def test_a_guest_that_writes_faster_than_the_link_gets_a_longer_pause_in_announced_steps_or_fails_with_advice(
+    onboarded_lab: OnboardedLab,
+) -> None:
+    write_memory(onboarded_lab)
+    try:
+        failed = onboarded_lab.run(onboarded_lab.migrate("secondnode1", bandwidth_mib=SLOW, pause_limit_ms=600))
+        assert failed.state == "failed"
+        assert "a pause of 600 ms is too short for the rest. vmtest stays on primary." in failed.reason
+        assert f"raise the bandwidth limit of {SLOW} MiB/s" in failed.advice.replace("Raise", "raise")
+        assert [line.rpartition("; ")[2] for line in lines_of(failed) if "may now be" in line] == [
+            "its pause at the switch may now be 600 ms instead of 300 ms"
+        ]
+        on_exactly_one_node(onboarded_lab, "primary")
+        moved = onboarded_lab.run(onboarded_lab.migrate("secondnode1", bandwidth_mib=SLOW, pause_limit_ms=10_000))
+        completed(moved)
+        assert any("instead of 600 ms" in line for line in lines_of(moved))
+        assert moved.figures["pause_ms"] <= 10_000
+        on_exactly_one_node(onboarded_lab, "secondnode1")
+    finally:
+        stop_writing(onboarded_lab)
+
+
+def test_auto_converge_slows_such_a_guest_down_first(onboarded_lab: OnboardedLab) -> None:
+    write_memory(onboarded_lab)
+    try:
+        task = onboarded_lab.run(
+            onboarded_lab.migrate("secondnode1", bandwidth_mib=SLOW, auto_converge=True, pause_limit_ms=10_000)
+        )
+        completed(task)
+        assert any("it is slowed down by" in line for line in lines_of(task))
+    finally:
+        stop_writing(onboarded_lab)

@@ -104,7 +104,7 @@ def test_the_page_says_cause_and_next_step(viewer: Any, client_of: Any) -> None:
 
     html = client_of(viewer).get("/health/").content.decode()
 
-    assert "Some parts do not run" in html
+    assert "Something is not in order" in html
     assert "No sign of life for 43 s" in html
     assert "States and figures of nodes and VEs are not updated." in html
     assert "bin/logs collector shows why" in html

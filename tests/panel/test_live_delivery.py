@@ -287,6 +287,7 @@ async def test_a_large_topic_comes_in_parts(feed: Feed, viewer: User) -> None:
         ('{"type": "steal"}', 4400),
         ('{"type": "subscribe"}', 4400),
         ('{"type": "subscribe", "topic": "feed", "after": "x"}', 4400),
+        ('{"type": "subscribe", "topic": "feed", "after": Infinity}', 4400),
         ('{"type": "subscribe", "topic": "' + "x" * 4096 + '"}', 4400),
     ],
 )

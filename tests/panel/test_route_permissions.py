@@ -1,29 +1,19 @@
-"""Every route × role: who may reach it. A route that declares nothing fails here."""
+"""Every route × role: who may reach it; test_object_permissions asks about which objects.
+
+A route, websocket or job that declares nothing fails here.
+"""
 
 import re
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.urls import URLPattern, URLResolver, get_resolver
-from django.utils import timezone
 
 from panel.accounts.middleware import declared_permission
 from panel.accounts.permissions import PUBLIC
 from panel.accounts.roles import GRANTS, PERMISSIONS, Role
-from tasks.models import Task
+from tests.panel.furnished import routes
 
 ABSENT = 987654  # an object that does not exist: a right answer is 404, never 200
-
-
-def _routes(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, Any, str | None]]:
-    for entry in patterns:
-        route = prefix + str(entry.pattern)
-        if isinstance(entry, URLResolver):
-            yield from _routes(entry.url_patterns, route)
-        elif isinstance(entry, URLPattern):
-            yield route, entry.callback, entry.name
 
 
 def _path(route: str) -> str:
@@ -33,7 +23,7 @@ def _path(route: str) -> str:
     return "/" + re.sub(r"<[^>]+>", "absent", path)
 
 
-ROUTES = list(_routes(get_resolver().url_patterns))
+ROUTES = list(routes())
 
 
 @pytest.mark.parametrize(("route", "view", "name"), ROUTES, ids=[route for route, _, _ in ROUTES])
@@ -99,32 +89,3 @@ def test_every_job_declares_a_known_permission() -> None:
     assert jobs
     for job in jobs:
         assert job.permission in PERMISSIONS, f"job {job.kind} declares no permission"
-
-
-OBJECT_ROUTES = [
-    (route, view, name)
-    for route, view, name in ROUTES
-    if "<int:pk>" in route
-    and declared_permission(view, name) in {"ve.operate", "ve.migrate", "ve.console", "node.manage"}
-]
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(("route", "view", "name"), OBJECT_ROUTES, ids=[route for route, _, _ in OBJECT_ROUTES])
-def test_a_right_over_one_node_is_none_over_another(
-    route: str, view: Any, name: str, make_user: Any, client_of: Any
-) -> None:
-    from infrastructure.models import VE, Node, Placement
-
-    own, foreign = (Node.objects.create(name=n, address=n, state="online") for n in ("own", "foreign"))
-    ve = VE.objects.create(uuid=uuid.uuid4(), name="vm", kind="vm", node=foreign, state="running")
-    Placement.objects.create(ve=ve, node=foreign, state="running", observed_at=timezone.now())
-    client = client_of(make_user("ana", Role.ADMINISTRATOR, scope=("node", own.pk)))
-    path = "/" + route.replace("<int:pk>", str(ve.pk if "/ves/" in route else foreign.pk))
-
-    response = client.post(path, {"target": own.pk, "name": "foreign"})
-    if response.status_code == 405:
-        response = client.get(path, {"target": own.pk})
-
-    assert response.status_code == 403, f"{route} answered {response.status_code}"
-    assert Task.objects.count() == 0

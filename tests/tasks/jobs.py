@@ -35,6 +35,9 @@ engine = Engine()
     permission="ve.migrate",
     lock="ve:{ve_id}",
     doing="being moved",
+    noun="move",
+    phases=("Prepare", "Copy", "Clean up"),
+    cancel_note="{ve} stays where it is.",
     recover=lambda run, **params: engine.recovery(run, **params),
 )
 def move(run: TaskRun, *, ve_id: int, live: bool = True) -> None:

@@ -38,20 +38,20 @@ def failing(*ve_ids: int) -> Any:
 
 def test_the_parent_waits_without_a_worker_and_says_for_how_many(operator: User) -> None:
     parent, children = started(1, 2, 3, user=operator)
-    assert (parent.state, parent.waiting_for) == ("waiting", "Waits for 3 of 3 tasks")
+    assert (parent.state, parent.waiting_for) == ("waiting", "0 of 3 done")
     assert {child.initiator for child in children} == {operator}
     assert claim(parent.pk, "w") is None
     end(children[0])
     parent.refresh_from_db()
-    assert (parent.waiting_for, parent.progress) == ("Waits for 2 of 3 tasks", 33)
+    assert (parent.waiting_for, parent.progress) == ("1 of 3 done", 33)
 
 
 @pytest.mark.parametrize(
     ("failures", "state", "reason"),
     [
         ((), "completed", ""),
-        ((2,), "warning", "2 of 3 completed, 1 failed."),
-        ((1, 2, 3), "failed", "0 of 3 completed, 3 failed."),
+        ((2,), "warning", "2 of 3 done, 1 failed. ve2: No."),
+        ((1, 2, 3), "failed", "0 of 3 done, 3 failed. ve1: No. ve2: No. ve3: No."),
     ],
 )
 def test_the_parents_outcome_is_that_of_its_children(
@@ -78,7 +78,10 @@ def test_a_child_that_conflicts_is_a_failed_row_with_the_reason() -> None:
     assert (children[1].state, children[1].reason) == ("failed", f"ve2 is being moved (task {other.pk}).")
     end(children[0])
     parent.refresh_from_db()
-    assert (parent.state, parent.reason) == ("warning", "1 of 2 completed, 1 failed.")
+    assert (parent.state, parent.reason) == (
+        "warning",
+        f"1 of 2 done, 1 failed. ve2: ve2 is being moved (task {other.pk}).",
+    )
 
 
 def test_a_parent_whose_children_were_all_refused_ends_at_once() -> None:
@@ -96,7 +99,7 @@ def test_cancelling_the_parent_cancels_its_children() -> None:
     end(children[0])
     cancel(parent)
     parent.refresh_from_db()
-    assert (parent.state, parent.reason) == ("cancelled", "Cancelled by Mooring. 1 of 2 completed, 1 cancelled.")
+    assert (parent.state, parent.reason) == ("cancelled", "Cancelled by Mooring. 1 of 2 done, 1 cancelled.")
     assert not TaskLock.objects.exists()
 
 
@@ -104,7 +107,6 @@ def test_a_retry_of_the_parent_starts_only_what_did_not_complete(engine: Engine)
     engine.script = failing(2)
     parent, children = started(1, 2)
     end(*children)
-    Task.objects.filter(pk=parent.pk).update(state="failed")
     engine.script = failing()
     engine.calls.clear()
     retry(parent)

@@ -26,6 +26,9 @@ WRITES: dict[str, Callable[[TaskRun], Any]] = {
     "a look at cancelling": lambda run: (setattr(run.pen, "looked_at", -1), run.check_cancel()),
     "a transaction of its own": lambda run: run.atomic().__enter__(),
     "children": lambda run: run.start_children([]),
+    "phase": lambda run: run.phase("Copy"),
+    "phase note": lambda run: run.phase_note("Copy", "soon"),
+    "facts": lambda run: run.facts({"Channel": "TLS"}),
     "a heartbeat": lambda run: run.pen.beat(),
 }
 

@@ -181,7 +181,7 @@ def test_rows_know_where_they_are_appended_and_regions_keep_their_ids(viewer: An
 
     html = _html(TaskTopic.read(viewer, str(task.pk), 0))
 
-    for region in ("task-status", "task-actions", "task-notes", "task-progress", "task-facts", "task-children"):
+    for region in ("task-status", "task-actions", "task-notes", "task-progress", "task-facts", "task-leaving"):
         assert len(re.findall(f'id="{region}"', html)) == 1
     for row in (f"step-{step.pk}", f"line-{line.pk}"):
         assert re.search(rf'id="{row}"[^>]* data-append="#log-steps"', html)

@@ -1,9 +1,11 @@
 """The reaper: a dead worker's task is taken over, asks the engine and ends; a living one is left alone."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import OperationalError
 
 from tasks.choices import State
 from tasks.errors import JobFailed
@@ -198,3 +200,34 @@ def test_a_task_that_ended_meanwhile_is_not_taken_over(clock: Clock, reaper: Rea
     Task.objects.update(state="completed", finished_at=run.task.created_at)
     run.task.locks.all().delete()
     assert look(reaper, clock, 5) == []
+
+
+def test_time_in_which_nothing_could_be_written_does_not_count(clock: Clock, sent: Any) -> None:
+    waits = [0.0] * 8 + [20.0]
+
+    def write() -> None:
+        clock.now += waits.pop(0) if waits else 0.0
+
+    reaper = Reaper(clock, after=10, write=write)
+    run = running()
+    assert look(reaper, clock, 8) == []
+    assert look(reaper, clock, 9) == [], "the database was locked for 20 s: the worker could not have beaten"
+    assert look(reaper, clock, 3) == [run.task.pk], "but then it had its chance"
+
+
+def test_a_database_that_takes_no_row_reaps_nobody_when_it_takes_them_again(clock: Clock, sent: Any) -> None:
+    full = False
+
+    def write() -> None:
+        if full:
+            raise OperationalError("database or disk is full")
+
+    reaper = Reaper(clock, after=10, write=write)
+    running()
+    assert look(reaper, clock, 8) == []
+    full = True
+    for _ in range(30):
+        with suppress(OperationalError):
+            assert look(reaper, clock, 1) == []
+    full = False
+    assert look(reaper, clock, 9) == [], "the worker has not had its chance to beat"

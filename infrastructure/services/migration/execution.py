@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from infrastructure.drivers.base import Aborted, DriverError, MigrationProgress, Unreachable
 from infrastructure.models import VE
@@ -9,6 +10,7 @@ from infrastructure.services import inventory, preflight
 from infrastructure.services.endpoints import endpoint_for
 from infrastructure.services.figures import sentence
 from infrastructure.services.migration.plan import Plan
+from infrastructure.services.migration.steering import OnLook, Tell, allowed_pause, steering
 from infrastructure.services.migration.whereabouts import Whereabouts, locate
 from tasks.errors import JobFailed
 
@@ -17,28 +19,39 @@ SETTLE_SECONDS = 15.0  # for the engines to agree after a link was lost; with th
 ABORT_SECONDS = 60.0
 SILENT_SECONDS = 8.0  # for a source whose daemon is just starting again
 OnProgress = Callable[[MigrationProgress], None]
-Tell = Callable[[str], None]
 
 
-def check(plan: Plan, on_result: Callable[[preflight.Check], None]) -> bool:
-    """Make the checks of the dialog again; returns whether the disks' folders were proved to be shared.
-
-    JobFailed with the first check that rules the move out.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the checks found out. shared_by_proof: the disks' folders were proved to be shared, though libvirt does not
+    know them as such. copies: the disks that only the source has.
     """
-    checks = preflight.run(plan.ve, plan.target, live=plan.live, source=plan.source, on_result=on_result)
+
+    shared_by_proof: bool = False
+    copies: tuple[preflight.DiskCopy, ...] = ()
+
+
+def check(plan: Plan, on_result: Callable[[preflight.Check], None]) -> Checked:
+    """Make the checks of the dialog again. JobFailed with the first one that rules the move out."""
+    checks = preflight.run(
+        plan.ve,
+        plan.target,
+        live=plan.live,
+        copy_disks=plan.options.copy_disks,
+        source=plan.source,
+        on_result=on_result,
+    )
     if blockers := preflight.blocking(checks):
         raise JobFailed(sentence(blockers[0].text), sentence(blockers[0].fix))
-    return any(check.shared_by_proof for check in checks)
+    return Checked(any(check.shared_by_proof for check in checks), preflight.copies_of(checks))
 
 
-def execute(
-    plan: Plan, *, shared_by_proof: bool | None, on_progress: OnProgress, tell: Tell
-) -> MigrationProgress | None:
+def execute(plan: Plan, *, checked: Checked | None, on_look: OnLook, tell: Tell) -> MigrationProgress | None:
     """Move the VE, or watch the move that is under way already, or find that it has arrived.
 
-    shared_by_proof: what `check` returned; only when true libvirt's objection to unknown storage is overruled. None:
-    the checks were passed over because a move was under way; then no other one is begun.
-    Returns the last figures where known. JobFailed with the cause and where the VE is; what `on_progress` raises.
+    checked: what `check` returned; only a proof overrules libvirt's objection to unknown storage. None: the checks were
+    passed over because a move was under way; then no other one is begun.
+    Returns the last figures where known. JobFailed with the cause and where the VE is; what `on_look` raises.
     """
     found = locate(plan)
     if found.arrived:
@@ -46,34 +59,37 @@ def execute(
         return _last_job(plan)
     if found.moving:
         tell(f"{plan.source} is moving it already; that job is watched instead of starting another")
-        return _watch(plan, on_progress, cause="The move was begun before this attempt.")
-    if found.stayed and shared_by_proof is None:
+        follow = steering(plan, pause_ms=allowed_pause(plan), on_look=on_look, tell=tell)
+        return _watch(plan, follow, cause="The move was begun before this attempt.")
+    if found.stayed and checked is None:
         raise JobFailed(f"libvirt aborted the migration; {found.words(plan)}.", "Retry the task.")
-    if not found.stayed or shared_by_proof is None:
+    if not found.stayed or checked is None:
         raise JobFailed(f"It cannot be moved now: {found.words(plan)}.", "Look at both nodes, then retry the task.")
+    follow = steering(plan, pause_ms=plan.options.max_downtime_ms, on_look=on_look, tell=tell)
     try:
-        return _migrate(plan, shared_by_proof, on_progress)
+        return _migrate(plan, checked, follow)
     except Unreachable as error:
         # The panel's link broke, or the one between the nodes: the engines may be going on.
         cause = sentence(error.message)
         if error.code == "connection-lost":
             cause = f"libvirtd on {plan.source} was restarted or cut off from the panel."
         tell(cause)
-        return _watch(plan, on_progress, cause=cause)
+        return _watch(plan, follow, cause=cause)
     except DriverError as error:
         raise _failed(plan, error) from error
 
 
-def _migrate(plan: Plan, shared_by_proof: bool, on_progress: OnProgress) -> MigrationProgress:
+def _migrate(plan: Plan, checked: Checked, on_progress: OnProgress) -> MigrationProgress:
     options = plan.options
     return plan.source_driver.migrate(
         plan.uuid,
         endpoint_for(plan.target),
         live=plan.live,
-        unsafe=shared_by_proof,
+        unsafe=checked.shared_by_proof,
         bandwidth_mib=options.bandwidth_mib,
         max_downtime_ms=options.max_downtime_ms,
         auto_converge=options.auto_converge,
+        copy_disks=[copy.disk for copy in checked.copies],
         on_progress=on_progress,
     )
 

@@ -14,14 +14,27 @@ MOST_DOWNTIME = 60_000  # ms
 
 @dataclass(frozen=True, slots=True)
 class MigrationOptions:
-    """bandwidth_mib: MiB/s, 0 for no limit. max_downtime_ms: how long the guest may pause at the switch.
+    """bandwidth_mib: MiB/s, 0 for no limit; it holds for memory and for disks.
 
-    auto_converge: slow the guest down when it changes memory faster than it is copied.
+    max_downtime_ms: how long the guest of a live migration may pause at the switch. auto_converge: slow the guest down
+    when it changes memory faster than it is copied. pause_limit_ms: up to which pause max_downtime_ms is raised, in
+    steps that the log announces, when that does not help either; 0: not at all.
+    copy_disks: copy what is on no storage that both nodes share. delete_source: delete it on the source after the move.
+    force_off: of an offline move: cut the power of a guest that does not shut down in time.
     """
 
     bandwidth_mib: int = 0
     max_downtime_ms: int = 300
     auto_converge: bool = False
+    pause_limit_ms: int = 0
+    copy_disks: bool = False
+    delete_source: bool = False
+    force_off: bool = False
+
+    @property
+    def longest_pause_ms(self) -> int:
+        """The pause that nothing goes beyond."""
+        return max(self.max_downtime_ms, self.pause_limit_ms)
 
     def validate(self) -> None:
         """Raise InvalidInput with the field at fault."""
@@ -34,6 +47,12 @@ class MigrationOptions:
                 f"A pause of {self.max_downtime_ms} ms is out of range",
                 advice=f"Use 1 to {MOST_DOWNTIME:,} ms.",
                 field="max_downtime_ms",
+            )
+        if not (self.pause_limit_ms == 0 or self.max_downtime_ms <= self.pause_limit_ms <= MOST_DOWNTIME):
+            raise InvalidInput(
+                f"The pause cannot be raised from {self.max_downtime_ms} to {self.pause_limit_ms} ms",
+                advice=f"Use {self.max_downtime_ms:,} to {MOST_DOWNTIME:,} ms, or 0 to keep it as it is.",
+                field="pause_limit_ms",
             )
 
 

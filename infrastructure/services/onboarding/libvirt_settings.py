@@ -4,15 +4,13 @@ import time
 from dataclasses import dataclass
 
 from infrastructure.drivers.base import DriverError, HostCommands, NotFound
-from infrastructure.services.onboarding.certificates import LIBVIRT_DIR, QEMU_CONF, QEMU_DIR
+from infrastructure.services.onboarding.certificates import LIBVIRT_DIR, MARK_TEXT, QEMU_CONF, QEMU_DIR, RESTART_MARK
 from infrastructure.services.onboarding.settings_file import value_of, with_block, without_block
 from panel.trust import ca
 
 LIBVIRTD_CONF = "/etc/libvirt/libvirtd.conf"
 DEFAULTS = "/etc/default/libvirtd"
 LOG = "/var/log/libvirt/libvirtd.log"
-# Lies on the node from before the first change until libvirtd has taken all of them up, whoever made them.
-RESTART_MARK = f"{LIBVIRT_DIR}/restart-needed"
 TLS_SOCKET = "libvirtd-tls.socket"
 RESTART_SECONDS = 90.0
 START_SECONDS = 15.0
@@ -55,7 +53,7 @@ def pending(host: HostCommands, *, systemd: bool) -> list[Change]:
 def mark_restart(host: HostCommands) -> None:
     """Note on the node that libvirtd must be restarted; `restart` and `release` delete the note. Before any change."""
     host.run(["install", "-d", "-m", "0700", LIBVIRT_DIR])
-    host.write_file(RESTART_MARK, b"libvirtd has yet to take up what Mooring changed.\n")
+    host.write_file(RESTART_MARK, MARK_TEXT)
 
 
 def restart_needed(host: HostCommands) -> bool:

@@ -4,7 +4,17 @@
 """
 
 from infrastructure.services.preflight.overview import TargetSummary, overview
-from infrastructure.services.preflight.result import Check, blocking, planned
+from infrastructure.services.preflight.result import Check, DiskCopy, blocking, copies_of, planned, used_bytes
 from infrastructure.services.preflight.runner import run
 
-__all__ = ["Check", "TargetSummary", "blocking", "overview", "planned", "run"]
+__all__ = [
+    "Check",
+    "DiskCopy",
+    "TargetSummary",
+    "blocking",
+    "copies_of",
+    "overview",
+    "planned",
+    "run",
+    "used_bytes",
+]

@@ -11,11 +11,12 @@ from infrastructure.services.preflight.proof import SharedFolders
 class Context:
     """One VE, one target. A question that failed once fails again at once, so a dead node costs one deadline."""
 
-    def __init__(self, ve: VE, source: Node, target: Node, *, live: bool) -> None:
+    def __init__(self, ve: VE, source: Node, target: Node, *, live: bool, copy_disks: bool = False) -> None:
         self.ve = ve
         self.source = source
         self.target = target
         self.live = live
+        self.copy_disks = copy_disks
         self._errors: dict[str, Exception] = {}
 
     @cached_property

@@ -1,9 +1,10 @@
 """All nodes as possible targets, from the database alone: no engine is asked."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from infrastructure.choices import NodeState
+from infrastructure.choices import NodeState, VEState
 from infrastructure.models import VE, Node
 from infrastructure.services.figures import gib
 
@@ -23,17 +24,23 @@ class TargetSummary:
     reason: str
 
 
-def overview(ve: VE) -> list[TargetSummary]:
-    """Every node but its own, those that can take it first and of these the one with most memory left."""
-    nodes = Node.objects.exclude(pk=ve.node_id or 0).prefetch_related("networks")
-    return sorted((_summary(ve, node) for node in nodes), key=_rank)
+def overview(ve: VE, nodes: Iterable[Node] | None = None, *, live: bool | None = None) -> list[TargetSummary]:
+    """Every node but its own, those that can take it first and of these the one with most memory left.
+
+    live: how it is to move; by default live where it can. nodes: to choose from, with their networks, where they are
+    loaded already.
+    """
+    if nodes is None:
+        nodes = Node.objects.prefetch_related("networks")
+    live = ve.is_vm if live is None else live
+    return sorted((_summary(ve, node, live) for node in nodes if node.pk != ve.node_id), key=_rank)
 
 
-def _summary(ve: VE, node: Node) -> TargetSummary:
+def _summary(ve: VE, node: Node, live: bool) -> TargetSummary:
     cpu = node.cpu_percent
     extra = (ve.cpu_percent or 0.0) * (ve.vcpus or 1) / node.cpu_threads if node.cpu_threads else 0.0
     used, after = _memory(ve, node)
-    blocked = _blocked(ve, node)
+    blocked = _blocked(ve, node, live)
     if blocked:
         return TargetSummary(node, "blocked", cpu, None, used, None, blocked)
     cpu_after = None if cpu is None else min(100.0, cpu + extra)
@@ -52,14 +59,17 @@ def _memory(ve: VE, node: Node) -> tuple[float | None, float | None]:
     return 100.0 * used / node.memory_bytes, 100.0 * after / node.memory_bytes
 
 
-def _blocked(ve: VE, node: Node) -> str:
-    if not ve.is_vm:
-        return "libvirt cannot migrate containers"
+def _blocked(ve: VE, node: Node, live: bool) -> str:
+    if live and not ve.is_vm:
+        return "A container moves offline only"
+    if ve.state == VEState.PAUSED:
+        return "It is paused; resume it first"
     if node.state != NodeState.ONLINE:
         return node.state_reason or NodeState(node.state).label
     if node.maintenance:
         return "Node is in maintenance"
-    if node.memory_free is not None and (ve.memory_bytes or 0) > node.memory_free:
+    needs = ve.is_vm and ve.state != VEState.STOPPED
+    if needs and node.memory_free is not None and (ve.memory_bytes or 0) > node.memory_free:
         return f"{gib(node.memory_free)} of {gib(ve.memory_bytes or 0)} GiB free: not enough memory"
     known = {network.name for network in node.networks.all() if network.active}
     missing = sorted({nic["network"] for nic in ve.nics if nic.get("network")} - known)

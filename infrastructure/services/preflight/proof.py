@@ -4,9 +4,12 @@ libvirt knows some network file systems as shared and nothing else. Where it doe
 migration go on with VIR_MIGRATE_UNSAFE.
 """
 
+import contextvars
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import structlog
 
@@ -14,6 +17,7 @@ from infrastructure.drivers.base import DriverError, HostCommands, within
 
 MARKER = ".mooring-marker-"
 REMOVAL_SECONDS = 5.0
+T = TypeVar("T")
 log = structlog.get_logger("mooring.preflight")
 
 
@@ -30,7 +34,7 @@ class SharedFolders:
         """Ask where these paths lead, all at once; later questions about them cost nothing."""
         new = sorted(set(paths) - self._paths.keys())
         if new:
-            here, there = _resolve(self._source, new), _resolve(self._target, new)
+            here, there = self._both(lambda host: _resolve(host, new))
             self._paths |= {path: (here.get(path, ""), there.get(path, "")) for path in new}
 
     def same_file(self, path: str) -> bool:
@@ -38,6 +42,13 @@ class SharedFolders:
         self.look_up([path])
         here, there = self._paths[path]
         return here == there != "" and self.same(str(PurePosixPath(here).parent))
+
+    def same_folder(self, path: str) -> bool:
+        """Whether the path is one and the same folder on both nodes, and nothing else is mounted over it on one."""
+        if not self.same_file(path):
+            return False
+        here, there = self._both(lambda host: host.run(["stat", "-c", "%i", "--", path]).text)
+        return here == there
 
     def same(self, folder: str) -> bool:
         """Whether both nodes see one and the same folder there. One that cannot be written raises DriverError."""
@@ -66,8 +77,18 @@ class SharedFolders:
 
     def differing(self, paths: Collection[str]) -> list[str]:
         """Which of these small files (a kernel, an initrd) are missing on one node or have another content there."""
-        here, there = _checksums(self._source, paths), _checksums(self._target, paths)
+        if not paths:
+            return []
+        here, there = self._both(lambda host: _checksums(host, paths))
         return [path for path in paths if path not in here or here[path] != there.get(path)]
+
+    def _both(self, ask: Callable[[HostCommands], T]) -> tuple[T, T]:
+        """Ask both nodes at once: the commands take long to start and little to run."""
+        with ThreadPoolExecutor(1, thread_name_prefix="preflight") as pool:
+            # A copy of the context carries the deadline that `within` set in this thread.
+            there = pool.submit(contextvars.copy_context().run, ask, self._target)
+            here = ask(self._source)
+            return here, there.result()
 
 
 def _resolve(host: HostCommands, paths: list[str]) -> dict[str, str]:
@@ -83,8 +104,6 @@ def _resolve(host: HostCommands, paths: list[str]) -> dict[str, str]:
 
 def _checksums(host: HostCommands, paths: Collection[str]) -> dict[str, str]:
     """Path → SHA-256; those that cannot be read are left out."""
-    if not paths:
-        return {}
     said = host.run(["sha256sum", "-b", "--", *paths], check=False).text
     pairs = (line.split(" *", 1) for line in said.splitlines() if " *" in line)
     return {path: digest for digest, path in pairs}

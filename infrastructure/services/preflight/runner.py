@@ -32,12 +32,14 @@ def run(
     target: Node,
     *,
     live: bool = True,
+    copy_disks: bool = False,
     source: Node | None = None,
     on_result: Callable[[Check], None] | None = None,
 ) -> list[Check]:
     """Make all checks and return them; `on_result` gets each as soon as it is made.
 
-    live: the VE keeps running while it moves. source: the node it leaves, by default where the database has it.
+    live: the VE keeps running while it moves; else it is shut down for it. copy_disks: what only the source has is
+    copied. source: the node it leaves, by default where the database has it.
     A question that takes longer than 3 s makes its check unknown; no other error leaves this function.
     """
     source = source or ve.node
@@ -45,7 +47,7 @@ def run(
         checks = [failed(key, f"No node has {ve}", "It can be moved when a node shows it again.") for key in TITLES]
         _report(checks, on_result)
         return checks
-    context = Context(ve, source, target, live=live)
+    context = Context(ve, source, target, live=live, copy_disks=copy_disks)
     checks = []
     for key in TITLES:
         checks.append(_make(key, context, checks))

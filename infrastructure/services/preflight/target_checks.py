@@ -52,9 +52,15 @@ def place(context: Context) -> Check:
 
 def memory(context: Context) -> Check:
     """Memory that is free now against what the VE may use."""
-    need, host = context.guest().memory_bytes, context.host()
+    guest, host = context.guest(), context.host()
+    if not context.live and guest.state is VEState.STOPPED:
+        return passed("memory", f"{context.ve} is stopped and needs none now")
+    need = guest.memory_bytes
     free, total = host.memory_free, host.memory_bytes
     target = context.target
+    if need > free and not context.ve.is_vm:
+        limit = f"{figures.gib(free)} GiB free on {target}; {context.ve} may use up to {figures.memory(need)}"
+        return warning("memory", limit, "Choose a node with more room.")
     if need > free:
         return failed(
             "memory",

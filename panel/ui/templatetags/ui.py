@@ -36,7 +36,7 @@ def glyph(name: str) -> SafeString:
 @register.simple_tag
 def status(name: str, word: str, state: str = "") -> SafeString:
     """Glyph and word of a state, as in a Status column; `state` is what tests and styles read, the glyph by default."""
-    return format_html('<span class="s" data-state="{}">{}<span>{}</span></span>', state or name, glyph(name), word)
+    return format_html('<span class="s" data-state="{}">{}{}</span>', state or name, glyph(name), word)
 
 
 @register.simple_tag

@@ -46,6 +46,6 @@ def _first_administrator() -> bool:
         return False
     password = "".join(secrets.choice(_ALPHABET) for _ in range(20))
     write_private(settings.KEYS_DIR / "initial_password", password.encode())
-    user = users.objects.create_user(FIRST_USER, password=password)
+    user = users.objects.create_user(FIRST_USER, password=password, must_change_password=True)
     user.role_bindings.create(role="administrator")  # by name: this app lies below the accounts
     return True

@@ -1,0 +1,36 @@
+"""The console of a VM in a browser, and what its strip says."""
+
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.chaos.asking import Asker
+from tests.e2e.conftest import URL
+
+
+class Console:
+    """One page with an open console."""
+
+    def __init__(self, browser: Browser, cookies: dict[str, str], query: Asker) -> None:
+        self._context: BrowserContext = browser.new_context(base_url=URL, ignore_https_errors=True)
+        self._context.add_cookies([{"name": name, "value": value, "url": URL} for name, value in cookies.items()])
+        self._page = self._context.new_page()
+        self._query = query
+
+    @property
+    def strip(self) -> str:
+        return self._page.locator("#console-state").inner_text()
+
+    def open(self, ve: str) -> None:
+        """Open the VE's console and wait until it is connected."""
+        self._page.goto(f"/infrastructure/ves/{self._query(f'VE.objects.get(name={ve!r}).pk')}/console/")
+        self.assert_connected()
+
+    def assert_connected(self) -> None:
+        expect(self._page.locator("#console-state")).to_contain_text("Connected", timeout=30_000)
+
+    def assert_told(self) -> None:
+        """It says that it is not connected."""
+        expect(self._page.locator("#console-state")).not_to_contain_text("Connected", timeout=30_000)
+        print(f"    the console says: {self.strip}")
+
+    def close(self) -> None:
+        self._context.close()

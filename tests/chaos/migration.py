@@ -1,0 +1,98 @@
+"""One migration of vmtest, to wherever it is not, slow enough to be hit in the middle."""
+
+import re
+from typing import Any
+
+from tests.chaos.asking import Asker
+from tests.chaos.machine import until
+from tests.chaos.nodes import Nodes
+from tests.chaos.panel import Panel
+from tests.chaos.report import Dice
+
+OPEN = ("waiting", "queued", "running")
+IN_THE_MIDDLE = "Migrating virtual machine"
+
+
+class Tasks:
+    """What the database says of tasks."""
+
+    def __init__(self, query: Asker) -> None:
+        self._query = query
+
+    def value(self, task: int, column: str) -> Any:
+        return self._query(f"Task.objects.values_list({column!r}, flat=True).get(pk={task})")
+
+    def until_step(self, task: int, title: str, timeout: float = 30) -> None:
+        """Return when the log announces the step, or the line."""
+        steps = f"TaskStep.objects.filter(task={task}, title__startswith={title!r}).exists()"
+        lines = f"TaskLine.objects.filter(task={task}, text__startswith={title!r}).exists()"
+        until(
+            lambda: self._query(f"{steps} or {lines}"), timeout, f"task {task} did not reach the step {title!r}", 0.05
+        )
+
+    def until_final(self, task: int, timeout: float = 90) -> str:
+        until(lambda: self.value(task, "state") not in OPEN, timeout, f"task {task} did not end", 0.1)
+        return str(self.value(task, "state"))
+
+    def lines(self, task: int) -> list[str]:
+        return list(
+            self._query(f"list(TaskLine.objects.filter(task={task}).order_by('seq').values_list('text', flat=True))")
+        )
+
+
+class Migration:
+    """`start` it, wait until it is `in_the_middle`, break something, and see how it ends."""
+
+    def __init__(self, panel: Panel, lab: Nodes, query: Asker) -> None:
+        self._panel, self.lab, self.tasks = panel, lab, Tasks(query)
+        self.ve = query("VE.objects.get(name='vmtest').pk")
+        [self.source] = lab.where("vmtest")
+        self.target = "secondnode1" if self.source == "primary" else "primary"
+        self._numbers = dict(query("list(Node.objects.values_list('name', 'pk'))"))
+        self.task = 0
+
+    def form(self, bandwidth: int) -> dict[str, str]:
+        return {
+            "target": str(self._numbers[self.target]),
+            "bandwidth_mib": str(bandwidth),
+            "max_downtime_ms": "300",
+        }
+
+    def start(self, bandwidth: int = 8) -> int:
+        """Begin it at so many MiB/s, as the dialog does; its task."""
+        answer = self._panel.post(f"/infrastructure/ves/{self.ve}/migrate/", **self.form(bandwidth))
+        assert answer.status in (204, 302), f"{answer.status}: {answer.text[:500]}"
+        found = re.search(r'"id": (\d+)|/tasks/(\d+)/', str(answer.headers))
+        assert found, f"the answer names no task: {answer.headers}"
+        self.task = int(found[1] or found[2])
+        return self.task
+
+    def state(self) -> str:
+        return str(self.tasks.value(self.task, "state"))
+
+    def reason(self) -> str:
+        return str(self.tasks.value(self.task, "reason"))
+
+    def until_final(self, timeout: float = 90) -> str:
+        return self.tasks.until_final(self.task, timeout)
+
+    def in_the_middle(self, dice: Dice, longest: float = 4) -> None:
+        """Wait until the log says that guest memory is being copied, then a random moment more."""
+        self.tasks.until_step(self.task, IN_THE_MIDDLE)
+        dice.pause(f"'{IN_THE_MIDDLE}'", 0.2, longest)
+
+    def retry(self) -> str:
+        """Have the task retried by the page's button; the state it ends in."""
+        answer = self._panel.post(f"/tasks/{self.task}/retry/")
+        assert answer.status in (204, 302), f"the retry was refused with {answer.status}: {answer.text[:300]}"
+        return self.until_final()
+
+    def worker_pid(self) -> int:
+        worker = str(self.tasks.value(self.task, "worker"))
+        found = re.search(r"\((\d+)\)$", worker)
+        assert found, f"the task does not say which process runs it: {worker!r}"
+        return int(found[1])
+
+    def assert_retry_succeeds(self) -> None:
+        assert self.retry() == "completed", self.reason()
+        assert self.lab.where("vmtest") == [self.target]

@@ -1,0 +1,69 @@
+"""The lab's nodes as the faults break them, and the truth about their VEs in one look."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.chaos.machine import frozen, until
+from tests.e2e.lab import _STATES, NODES, Lab
+
+_LIST = "virsh -c qemu:///system list --all && virsh -c lxc:///system list --all"
+
+
+class Nodes(Lab):
+    """The lab; what it breaks can be mended by the same name."""
+
+    def __init__(self, root: Path, instance: str) -> None:
+        super().__init__(root, instance)
+        self._folder = root / "var" / "lab" / instance
+
+    def states(self, node: str) -> dict[str, str]:
+        """Name → state of every VE that libvirt of the node knows."""
+        rows = [line.split(maxsplit=2) for line in self.exec(node, "sh", "-c", _LIST).splitlines()]
+        found = [row for row in rows if len(row) == 3 and row[0] != "Id"]
+        return {name: _STATES.get(state.strip(), state.strip()) for _, name, state in found}
+
+    def everywhere(self) -> dict[str, dict[str, str]]:
+        """Node → its states, all nodes asked at once."""
+        with ThreadPoolExecutor(len(NODES)) as pool:
+            return dict(zip(NODES, pool.map(self.states, NODES), strict=True))
+
+    def where(self, name: str) -> list[str]:
+        return [node for node, states in self.everywhere().items() if states.get(name) in ("running", "paused")]
+
+    def libvirtd(self, node: str) -> int:
+        """The daemon's process as this machine numbers it."""
+        inside = self.exec(node, "cat", "/run/libvirtd.pid").strip()
+        namespace = self.exec(node, "readlink", "/proc/self/ns/pid").strip()
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                if status.parent.joinpath("comm").read_text() != "libvirtd\n":
+                    continue
+                numbers = next(line for line in status.read_text().splitlines() if line.startswith("NSpid:")).split()
+                if numbers[-1] == inside and str(status.parent.joinpath("ns/pid").readlink()) == namespace:
+                    return int(status.parent.name)
+        raise AssertionError(f"no process of this machine is libvirtd of {node} ({inside} there)")
+
+    def restart_libvirtd(self, node: str, number: int = signal.SIGKILL) -> None:
+        """End the daemon by this signal and start it again; asked to end (TERM), it first lets a migration finish."""
+        pid = self.libvirtd(node)
+        os.kill(pid, number)
+        until(lambda: not Path(f"/proc/{pid}").exists(), 90, f"libvirtd on {node} did not end")
+        self.exec(node, "service", "libvirtd", "start")
+
+    @contextlib.contextmanager
+    def hung_libvirtd(self, node: str) -> Iterator[None]:
+        """It accepts connections and answers nothing."""
+        with frozen(self.libvirtd(node)):
+            yield
+
+    @contextlib.contextmanager
+    def cut_off(self, node: str) -> Iterator[None]:
+        self.run("cut", node)
+        try:
+            yield
+        finally:
+            self.run("heal", node)

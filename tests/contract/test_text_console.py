@@ -1,0 +1,117 @@
+"""Text consoles of real guests: a VM's serial port, a container's console, through libvirt of the lab's nodes."""
+
+import asyncio
+import time
+
+import pytest
+
+from infrastructure.drivers.base import Conflict, ConsoleEndpoint, NotFound, VEKind
+from infrastructure.drivers.text_console import TextStream, open_text
+from tests.contract.conftest import Subject
+from tests.contract.test_host_driver import NOBODY
+
+KINDS = [VEKind.VM, VEKind.CT]
+
+
+def uuid_of(subject: Subject, kind: VEKind) -> str:
+    return subject.vm if kind is VEKind.VM else subject.ct
+
+
+def test_a_running_vm_tells_that_it_has_a_serial_console(subject: Subject) -> None:
+    if subject.driver.endpoint.uri:
+        pytest.skip("libvirt's test driver has no consoles")
+    assert subject.driver.text_console(subject.vm) == ConsoleEndpoint("serial")
+    assert not subject.driver.text_console(subject.vm).exposed
+    subject.driver.destroy(subject.vm)
+    with pytest.raises(Conflict):
+        subject.driver.text_console(subject.vm)
+    with pytest.raises(NotFound):
+        subject.driver.text_console(NOBODY)
+
+
+async def say(stream: TextStream, line: bytes, answer: bytes, seconds: float = 20) -> bytes:
+    """Type until the answer is there: a guest that is booting takes no input yet."""
+    seen, until, typed = b"", time.monotonic() + seconds, 0.0
+    while answer not in seen:
+        assert time.monotonic() < until, seen
+        if time.monotonic() - typed > 3:
+            stream.write(line)
+            await stream.drain()
+            typed = time.monotonic()
+        try:
+            data = await asyncio.wait_for(stream.read(), 0.5)
+        except TimeoutError:
+            continue
+        assert data, "the console ended"
+        seen += data
+    return seen
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("subject", ["lab"], indirect=True)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_typed_reaches_the_guests_shell(subject: Subject, kind: VEKind) -> None:
+    subject.driver.start(uuid_of(subject, kind))
+    stream = await open_text(subject.driver.endpoint, kind, uuid_of(subject, kind))
+    try:
+        await say(stream, b"\recho a''b\r", b"ab\r\n")
+        # Ctrl-C reaches what runs there, and Ctrl-] is a key like any other.
+        await say(stream, b"sleep 3600\r\x03echo c''d\r", b"cd\r\n")
+        await say(stream, b"\x15head -c 1 | od -c\r\x1d\r", b"035")
+    finally:
+        stream.close()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("subject", ["lab"], indirect=True)
+async def test_a_console_that_is_in_use_is_refused_and_can_be_taken(subject: Subject) -> None:
+    endpoint = subject.driver.endpoint
+    first = await open_text(endpoint, VEKind.VM, subject.vm)
+    with pytest.raises(Conflict) as refusal:
+        await open_text(endpoint, VEKind.VM, subject.vm)
+    assert refusal.value.code == "console-busy"
+
+    second = await open_text(endpoint, VEKind.VM, subject.vm, force=True)
+    assert await asyncio.wait_for(_to_the_end(first), 10) is None
+    await say(second, b"\recho a''b\r", b"ab\r\n")
+    first.close()
+    second.close()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("subject", ["lab"], indirect=True)
+async def test_it_ends_with_the_guest(subject: Subject) -> None:
+    stream = await open_text(subject.driver.endpoint, VEKind.VM, subject.vm)
+    await asyncio.to_thread(subject.driver.destroy, subject.vm)
+
+    assert await asyncio.wait_for(_to_the_end(stream), 10) is None
+    with pytest.raises(Conflict):
+        await open_text(subject.driver.endpoint, VEKind.VM, subject.vm)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("subject", ["lab"], indirect=True)
+async def test_output_that_nobody_reads_holds_the_guest_back_and_keys_still_reach_it(subject: Subject) -> None:
+    subject.driver.start(subject.ct)
+    stream = await open_text(subject.driver.endpoint, VEKind.CT, subject.ct)
+    try:
+        await say(stream, b"\recho a''b\r", b"ab\r\n")
+        stream.write(b"yes flood\r")
+        await stream.drain()
+        await asyncio.sleep(3)
+        assert _memory(stream.pid) < 80 << 20, "what nobody reads piles up in the console's process"
+        stream.write(b"\x03")
+        await stream.drain()
+        await say(stream, b"\recho c''d\r", b"cd\r\n", seconds=60)
+    finally:
+        stream.close()
+
+
+async def _to_the_end(stream: TextStream) -> None:
+    while await stream.read():
+        pass
+
+
+def _memory(pid: int) -> int:
+    with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123 a pseudo file
+        return int(file.read().split()[1]) * 4096

@@ -1,0 +1,33 @@
+"""axe-core in the page that is open. The browser's debugger evaluates it, past the content security policy."""
+
+from functools import cache
+from typing import Any
+
+from playwright.sync_api import Page
+
+from tests.e2e.conftest import ROOT
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+_RUN = """async (tags) => {
+  const result = await axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']});
+  return result.violations.map(({id, help, nodes}) => ({
+    id, help, count: nodes.length,
+    nodes: nodes.slice(0, 3).map(({html, failureSummary}) => `${html.slice(0, 240)}\\n    ${failureSummary}`),
+  }));
+}"""
+
+
+@cache
+def _source() -> str:
+    path = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    assert path.exists(), "axe-core is not installed: run npm ci --ignore-scripts"
+    return path.read_text()
+
+
+def violations(page: Page) -> list[str]:
+    """One text for each rule that the page as it stands breaks: the rule, and the first elements with the reason."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_source())
+    found: list[dict[str, Any]] = page.evaluate(_RUN, TAGS)
+    return [f"{rule['id']} ({rule['count']}): {rule['help']}\n  " + "\n  ".join(rule["nodes"]) for rule in found]
