@@ -1,6 +1,8 @@
 """What a killed process left behind is put right."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -25,8 +27,10 @@ def primary(db: None) -> Node:
     return node
 
 
-def news(after: int) -> Update | None:
-    return read(User(), "", after)
+@pytest.fixture
+def news(viewer: User) -> Callable[[int], Update | None]:
+    """news(revision) → what a page of somebody who may see everything is told."""
+    return partial(read, viewer, "")
 
 
 def test_a_migration_is_shown_as_long_as_its_task_holds_the_ve(primary: Node) -> None:
@@ -71,7 +75,7 @@ def test_a_missing_ve_goes_with_its_node(primary: Node) -> None:
     assert not VE.objects.exists()
 
 
-def test_pages_are_told_what_changed_and_what_went(primary: Node) -> None:
+def test_pages_are_told_what_changed_and_what_went(primary: Node, news: Callable[[int], Update | None]) -> None:
     before = InventoryRevision.current()
     assert news(before) is None
     inventory.apply_ve(primary, ve_facts("vm2", "running"))
@@ -85,13 +89,15 @@ def test_pages_are_told_what_changed_and_what_went(primary: Node) -> None:
     assert set(went.data["removed"]) >= {f"ve:{vm2}", f"node:{primary.pk}"}
 
 
-def test_a_page_that_knows_nothing_is_told_the_revision_alone(primary: Node) -> None:
+def test_a_page_that_knows_nothing_is_told_the_revision_alone(
+    primary: Node, news: Callable[[int], Update | None]
+) -> None:
     update = news(0)
     assert update is not None
     assert (update.rev, update.data["ves"], update.data["all"]) == (InventoryRevision.current(), [], False)
 
 
-def test_a_page_too_far_behind_reads_everything(primary: Node) -> None:
+def test_a_page_too_far_behind_reads_everything(primary: Node, news: Callable[[int], Update | None]) -> None:
     VE.objects.bulk_create(VE(uuid=uuid_of(f"v{n}"), name=f"v{n}", kind="vm", rev=2) for n in range(MOST_IDS + 1))
     InventoryRevision.bump()
     behind, ahead = news(1), news(99)

@@ -31,7 +31,6 @@ from infrastructure.services.preflight import DiskCopy
 from infrastructure.services.preflight.copies import obstacle
 from panel.live.registry import UnknownTopic, lookup
 from panel.series.store import Store
-from tasks import registry
 from tasks.text import Secret, clean, shown_command
 from tests.infrastructure.test_driver_uris import NODE
 
@@ -188,13 +187,3 @@ def test_a_topic_is_a_word_and_a_key(name: str) -> None:
         except UnknownTopic:
             continue
         assert set(found.prefix + key) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-
-
-@names
-def test_a_title_is_filled_in_once(name: str) -> None:
-    """A name with braces must not be a template in its turn."""
-    assert f"Starting {name}" == f"Starting {name}"
-    registry.autodiscover()
-    for job in registry.all_jobs():
-        words = dict.fromkeys(("ve", "node", "source", "target", "doing", "what"), name)
-        assert name in job.title.format(**words), f"the title of {job.kind} names nothing"

@@ -41,6 +41,12 @@ def test_a_task_is_a_row_with_all_that_the_pages_show(operator: User) -> None:
     assert not task.already_running
 
 
+@pytest.mark.parametrize("name", ["{ve_id}", "{0}", "{ve.pk}", "%(ve)s", "{"])
+def test_a_name_with_braces_stands_in_the_title_as_it_is(name: str, operator: User) -> None:
+    task = enqueue("test.move", user=operator, params={"ve_id": 7}, title_args={"ve": name})
+    assert task.title == f"Moving {name}"
+
+
 def test_the_message_is_sent_after_the_commit(sent: list[tuple[int, str]]) -> None:
     with transaction.atomic():
         task = move()

@@ -24,11 +24,19 @@ def disks(context: Context) -> Check:
         if (problem := _type_problem(context, disk)) is not None:
             return problem
         local |= dict.fromkeys(_differing(context, disk), disk)
-    for path in context.folders.differing([path for path in (guest.kernel, guest.initrd) if path]):
-        missing = f"{path} is missing on {context.target}, or another file there"
-        return failed("disks", missing, f"Copy it from {context.source}: QEMU needs it to start.")
     shared = [disk for disk in wanted if disk not in local.values()]
-    return _copied(context, shared, local) if local else _shared(shared)
+    found = _copied(context, shared, local) if local else _shared(shared)
+    boots_from = context.folders.differing([path for path in (guest.kernel, guest.initrd) if path])
+    return _lacking(context, boots_from, found) if boots_from else found
+
+
+def _lacking(context: Context, paths: list[str], found: Check) -> Check:
+    """Files that QEMU starts the guest with are never copied; what else is wrong with the disks is told with them."""
+    text = f"{' and '.join(paths)} is missing on {context.target}, or another file there"
+    fix = f"Copy it from {context.source}: QEMU needs it to start."
+    if found.state == "failed":
+        text, fix = f"{found.text}; {text}", f"{found.fix} {fix}"
+    return replace(failed("disks", text, fix), copies=found.copies)
 
 
 def media(context: Context) -> Check:
