@@ -67,7 +67,9 @@ def _shown(row: dict[str, Any], task: Task) -> Phase:
     name, note = str(row["name"]), str(row.get("note", ""))
     if "at" not in row:
         later = not task.is_final and not any("at" in other for other in task.phases[task.phases.index(row) :])
-        return Phase(name, "waiting" if later else "skipped", note if later else "")
+        # One that was over before anybody looked was not entered, but what it came to may be known.
+        told = later or task.state in (State.COMPLETED, State.WARNING)
+        return Phase(name, "waiting" if later else "skipped", note if told else "")
     began = datetime.fromisoformat(row["at"])
     if "end" in row:
         return Phase(name, "done", note, began, datetime.fromisoformat(row["end"]))

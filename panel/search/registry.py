@@ -29,11 +29,6 @@ class Hit:
     where: str = ""
     matched: str = ""
 
-    @property
-    def words(self) -> str:
-        """All of it but the name: "192.0.2.174, virtual machine, running, on primary"."""
-        return ", ".join(part for part in (self.matched, self.kind, self.state, self.where) if part)
-
 
 @dataclass(frozen=True, slots=True)
 class Found:

@@ -67,12 +67,13 @@ def chart(series: Sequence[Values], label: str, *, seconds: int, unit: str = "",
         Grid(41, _axis(top / 2, "%" if unit == "%" else "")),
         Grid(8, _axis(top, "" if unit == "%" else unit)),
     )
+    left = max(34, 7 * max(len(line.label) for line in grid))  # the axis' words stand before it
     ticks = (
-        Tick(34, f"-{_span(seconds)}", "start"),
-        Tick(205, f"-{_span(seconds // 2)}", "middle"),
+        Tick(left, f"-{_span(seconds)}", "start"),
+        Tick((left + 376) // 2, f"-{_span(seconds // 2)}", "middle"),
         Tick(376, "now", "end"),
     )
-    return Chart(380, 92, 34, 376, label, _lines(series, top, box=(34, 376, 74, 8)), grid, ticks)
+    return Chart(380, 92, left, 376, label, _lines(series, top, box=(left, 376, 74, 8)), grid, ticks)
 
 
 @dataclass(frozen=True, slots=True)

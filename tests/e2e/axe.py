@@ -7,10 +7,11 @@ from playwright.sync_api import Page
 
 from tests.e2e.conftest import ROOT
 
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EVERYTHING = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 
-_RUN = """async (tags) => {
-  const result = await axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']});
+_RUN = """async (rules) => {
+  const result = await axe.run(document, {runOnly: rules, resultTypes: ['violations']});
   return result.violations.map(({id, help, nodes}) => ({
     id, help, count: nodes.length,
     nodes: nodes.slice(0, 3).map(({html, failureSummary}) => `${html.slice(0, 240)}\\n    ${failureSummary}`),
@@ -25,9 +26,9 @@ def _source() -> str:
     return path.read_text()
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, rules: dict[str, Any] = EVERYTHING) -> list[str]:
     """One text for each rule that the page as it stands breaks: the rule, and the first elements with the reason."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(_source())
-    found: list[dict[str, Any]] = page.evaluate(_RUN, TAGS)
+    found: list[dict[str, Any]] = page.evaluate(_RUN, rules)
     return [f"{rule['id']} ({rule['count']}): {rule['help']}\n  " + "\n  ".join(rule["nodes"]) for rule in found]

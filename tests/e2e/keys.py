@@ -76,7 +76,7 @@ class Keys:
         self.expect_focus("Search whole system")
         self.press("Control+A")
         self.type(name)
-        option = self.page.get_by_role("option", name=re.compile(f"^{name},"))
+        option = self.page.get_by_role("option", name=re.compile(rf"^{name}\b"))
         expect(option.first).to_be_visible()
         self.press("ArrowDown")
         expect(option.first).to_have_attribute("aria-selected", "true")

@@ -35,7 +35,9 @@ step = TaskStep.objects.create(task=failed, seq=1, rev=2, key="1", title="Checki
                                attempt=1, started_at=now, finished_at=now, depth=0)
 for seq, level in enumerate(("info", "warning", "error", "command"), start=2):
     TaskLine.objects.create(task=failed, step=step, seq=seq, rev=3, level=level, text=f"a line: {level}", at=now)
-view = SavedView.objects.create(owner=admin, table="ves-table", name="Stopped ones", query="status=stopped")
+view, _ = SavedView.objects.get_or_create(
+    owner=admin, table="ves-table", name="Stopped ones", defaults={"query": "status=stopped"}
+)
 print("@@" + json.dumps({
     "node": Node.objects.get(name="primary").pk,
     "ve": ve.pk,

@@ -97,6 +97,7 @@ def _search(page: Page) -> None:
 def _dock(page: Page) -> None:
     page.keyboard.press("t")
     expect(page.locator("#dock-list")).to_be_visible()
+    page.evaluate("localStorage.removeItem('mooring.dock')")  # the next page has it closed again
 
 
 def _open_branch(page: Page) -> None:

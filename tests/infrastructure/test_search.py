@@ -28,7 +28,8 @@ def found(client: Any, text: str, scope: str = "all") -> dict[str, list[str]]:
     for part in answer.content.decode().split('role="group"')[1:]:
         title = re.search(r'role="presentation">([^<]+)<', part)
         assert title is not None
-        options = re.findall(r'role="option"[^>]*aria-label="([^",]+)', part)
+        names = re.findall(r'role="option".*?<span class="nm">(.*?)</span>', part)
+        options = [re.sub(r"</?mark>", "", name) for name in names]
         groups[title[1]] = [*options, *re.findall(r"Show all [^<]+", part)]
     return groups
 

@@ -99,3 +99,17 @@ def test_facts_are_kept_in_their_order_and_may_change(engine: Engine) -> None:
 
 def test_the_note_for_cancelling_names_the_object() -> None:
     assert move(name="vmtest").cancel_note == "vmtest stays where it is."
+
+
+def test_what_a_phase_came_to_is_told_although_it_was_over_before_it_was_seen(engine: Engine) -> None:
+    def script(run: TaskRun, **params: Any) -> None:
+        run.phase("Prepare")
+        run.phase_note("Copy", "Paused for 387 ms")
+        run.phase("Clean up")
+
+    engine.script = script
+    task = move()
+    execute(task.pk)
+    task.refresh_from_db()
+
+    assert [(phase.state, phase.note) for phase in phases.shown(task)][1] == ("skipped", "Paused for 387 ms")
