@@ -54,7 +54,11 @@ document.addEventListener(
   "close",
   (event) => {
     if (!(event.target instanceof HTMLDialogElement)) return;
-    if (modal.contains(event.target)) modal.replaceChildren();
+    if (modal.contains(event.target)) {
+      // What it still asks for would have no place to go.
+      for (const asking of modal.querySelectorAll(".htmx-request")) window.htmx.trigger(asking, "htmx:abort");
+      modal.replaceChildren();
+    }
     const back = opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id);
     (back && !back.disabled ? back : document.getElementById("main"))?.focus();
     opener = null;

@@ -1,7 +1,6 @@
-// What changed in the inventory, for the tree. A change of a row that is in the page is read at once, in a storm of them
-// twice a second; one elsewhere can only move or count rows, and waits longer in a storm of them.
+// What changed in the inventory, for the tree. A change of a row that is in the page is read at once, and at most twice a
+// second; one elsewhere can only move or count rows, and waits longer in a storm of them.
 const PAUSE_MS = 500;
-const AT_ONCE = 4; // so many in a row are no storm yet: figures of several nodes come between two events
 const PAUSE_ELSEWHERE_MS = 3000;
 const RETRY_MS = 2000;
 
@@ -13,7 +12,6 @@ function isHere({ nodes = [], ves = [], removed = [], all = false }) {
 
 /** Call `readAgain()` after changes; one at a time, as an older answer must not come after a newer one. */
 export function followInventory(readAgain) {
-  let spent = 0; // each read takes a pause, which is paid back by waiting
   let due = 0; // when the next read may begin, for changes here
   let dueElsewhere = 0;
   let timer = 0;
@@ -25,8 +23,7 @@ export function followInventory(readAgain) {
     planned = Infinity;
     reading = true;
     const now = performance.now();
-    spent = Math.max(now, spent) + PAUSE_MS;
-    due = spent - (AT_ONCE - 1) * PAUSE_MS;
+    due = now + PAUSE_MS;
     dueElsewhere = now + PAUSE_ELSEWHERE_MS;
     try {
       await readAgain();
