@@ -55,8 +55,10 @@ document.addEventListener(
   (event) => {
     if (!(event.target instanceof HTMLDialogElement)) return;
     if (modal.contains(event.target)) {
-      // What it still asks for would have no place to go.
-      for (const asking of modal.querySelectorAll(".htmx-request")) window.htmx.trigger(asking, "htmx:abort");
+      // An answer that still comes has no place to go.
+      event.target.addEventListener("htmx:beforeSwap", (late) => {
+        late.detail.shouldSwap = false;
+      });
       modal.replaceChildren();
     }
     const back = opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id);

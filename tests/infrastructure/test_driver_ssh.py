@@ -1,6 +1,7 @@
 """SSH against a server in the same process: identity, authentication, argv, deadlines, files, sockets."""
 
 import asyncio
+import contextlib
 import os
 import shlex
 import signal
@@ -82,7 +83,8 @@ async def server(tmp_path: Path, keys: dict[str, asyncssh.SSHKey]) -> AsyncItera
     yield Server(endpoint, keys["other"].export_public_key().decode(), acceptor, tmp_path)
     for local in started:
         if local.returncode is None:
-            os.killpg(local.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # ended, and not yet heard of here
+                os.killpg(local.pid, signal.SIGKILL)
             await local.wait()
     acceptor.close()
     await acceptor.wait_closed()
