@@ -5,7 +5,6 @@ client library, ends this one console and nothing else.  Back-pressure goes thro
 """
 
 import asyncio
-import contextlib
 import json
 import sys
 from pathlib import Path
@@ -26,7 +25,8 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 class TextStream:
     """An open console; ``read`` returns b"" once it has ended."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, transport: asyncio.SubprocessTransport, process: asyncio.subprocess.Process) -> None:
+        self._transport = transport
         self._process = process
         self._writer = cast("asyncio.StreamWriter", process.stdin)
         self._reader = cast("asyncio.StreamReader", process.stdout)
@@ -50,8 +50,11 @@ class TextStream:
 
     def close(self) -> None:
         """End it at once, whatever state the node is in; the loop collects the process."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._transport.close()
+
+    async def wait_closed(self) -> None:
+        """Until the process is gone."""
+        await self._process.wait()
 
 
 async def open_text(
@@ -70,23 +73,16 @@ async def open_text(
         "force": force and kind is VEKind.VM,  # libvirt's LXC driver knows no flags
         "seconds": seconds,
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "infrastructure.drivers.console_process",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=_BUFFER,
-        cwd=_ROOT,
-        env={"PATH": _PATH, "LC_ALL": "C.UTF-8"},  # no secret of the panel's environment
-        start_new_session=True,
-    )
-    stream = TextStream(process)
+    stream = await _start()
     try:
         async with asyncio.timeout(seconds):
             stream.write(json.dumps(request).encode() + b"\n")
             await stream.drain()
             answer = json.loads(await stream.read_line() or b"null")
+        if answer is None:
+            raise Unreachable(f"The console's process for {endpoint.name} ended at once", code="console-process")
+        if answer:
+            raise _error(answer)
     except TimeoutError:
         stream.close()
         raise TimedOut(
@@ -97,11 +93,29 @@ async def open_text(
     except BaseException:
         stream.close()
         raise
-    if answer:
-        raise _error(answer)
-    if answer is None:
-        raise Unreachable(f"The console's process for {endpoint.name} ended at once", code="console-process")
     return stream
+
+
+async def _start() -> TextStream:
+    """The console's process.
+
+    As ``asyncio.create_subprocess_exec`` does it, which keeps the transport to itself: to close that is the way to give
+    the pipes back while nobody reads them.
+    """
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_BUFFER, loop=loop),
+        sys.executable,
+        "-m",
+        "infrastructure.drivers.console_process",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=None,
+        cwd=_ROOT,
+        env={"PATH": _PATH, "LC_ALL": "C.UTF-8"},  # no secret of the panel's environment
+        start_new_session=True,
+    )
+    return TextStream(transport, asyncio.subprocess.Process(transport, protocol, loop))
 
 
 def _error(answer: dict[str, Any]) -> DriverError:

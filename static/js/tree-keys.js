@@ -52,8 +52,8 @@ export function enableTreeKeys(tree, { toggle, extra, failed }) {
     else if (item && extra(event, item)) typed = "";
     else if (folds && event.key === "ArrowRight" && state === "false") toggle(item, true);
     else if (folds && event.key === "ArrowLeft" && state === "true") toggle(item, false);
+    else if (!item && /^(Arrow(Left|Right)|Enter)$/.test(event.key)) focusRow(row).catch(failed); // out of view: shown first
     else if (/^(Arrow(Up|Down|Left|Right)|Home|End)$/.test(event.key)) focusRow(target(item, row, event.key)).catch(failed);
-    else if (!item && event.key === "Enter") focusRow(row).catch(failed);
     else if (event.key === " " && item) item.click();
     else return;
     event.preventDefault();

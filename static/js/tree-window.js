@@ -1,6 +1,6 @@
 // The rows that are in the page: those in view and 20 beyond either edge.
 import { morphHtml } from "./morph.js";
-import { ROW, asked, inView, itemAt, items, query, topRow, total, tree } from "./tree-state.js";
+import { ROW, asked, inView, itemAt, items, query, rowOf, topRow, total, tree } from "./tree-state.js";
 
 const BEYOND = 20;
 const MARGIN = 8; // rows left beyond an edge when more are fetched
@@ -49,15 +49,25 @@ async function fetchRows({ top = null, ...more }) {
     if (answer.headers.get("HX-Refresh")) location.reload(); // signed out
     if (!answer.ok) throw new Error(`the tree was answered ${answer.status}`);
     const html = await answer.text();
+    if (goal === null && losesFocus(first, parameters.rows)) return fetchRows(more);
     if (answer.status !== 204 && parameters.q === query()) place(html, top);
   } finally {
     tree.removeAttribute("aria-busy");
   }
 }
 
+/** Whether the row in view that has the focus now is not among those asked for: keys have moved on meanwhile. */
+function losesFocus(first, rows) {
+  const item = document.activeElement?.closest('#tree [role="treeitem"]');
+  const row = item ? rowOf(item) : -1;
+  return row >= topRow() && row < topRow() + inView() && (row < first || row >= first + rows);
+}
+
 function place(html, top) {
   const scroll = tree.scrollTop;
-  const focused = tree.contains(document.activeElement) ? document.activeElement.id : null;
+  const holder = document.activeElement;
+  // The tree itself has it in place of a row that left the window.
+  const focused = holder === tree ? lastItem?.id : tree.contains(holder) && holder.id;
   // By their ids: morphing may make another row of an element.
   const anchor = items().find(({ offsetTop }) => offsetTop >= scroll && offsetTop < scroll + tree.clientHeight);
   const [anchorId, before] = [anchor?.id, anchor?.offsetTop];
