@@ -53,7 +53,7 @@ def test_two_admins_on_the_same_objects_are_told_of_each_other(
     seen, theirs = panel.form_of(location), other_admin.form_of(location)
     migration.in_the_middle(dice, longest=3)
 
-    _assert_refused(dice, other_admin, migration, node)
+    _assert_refused(dice, other_admin, migration)
     assert query("Task.objects.count()") - before == 1
     new = f"hall {dice.randint(1, 10**6)}"
     assert other_admin.post(location, htmx=True, **(theirs | {"room": new})).status == 204
@@ -61,10 +61,10 @@ def test_two_admins_on_the_same_objects_are_told_of_each_other(
     assert migration.until_final() == "completed"
 
 
-def _assert_refused(dice: Dice, other: Panel, migration: Migration, node: int) -> None:
+def _assert_refused(dice: Dice, other: Panel, migration: Migration) -> None:
     """Another action on the VE that moves is refused with the number of the task in its way."""
     action = dice.choice(["stop", "force-off", "restart", "pause", "migrate"])
-    form = {"target": str(node), "max_downtime_ms": "500"} if action == "migrate" else {}
+    form = migration.form(bandwidth=32) if action == "migrate" else {}
     answer = other.post(f"/infrastructure/ves/{migration.ve}/{action}/", htmx=True, **form)
     print(f"    {action}: {answer.status} {answer.headers.get('hx-trigger', answer.text[:200])}")
     assert answer.status == 409
