@@ -6,11 +6,15 @@ it cannot be interrupted.  The probe also tells apart causes that libvirt report
 
 import socket
 import ssl
+import time
 from pathlib import Path
 
 from infrastructure.drivers.base import Endpoint
 from infrastructure.drivers.errors import DriverError, Refused, TimedOut, Unreachable
 from infrastructure.drivers.uris import checked_address
+
+_HUNG_UP = "client-certificate"
+_AGAIN_SECONDS = 0.3
 
 
 def probe(endpoint: Endpoint, seconds: float) -> tuple[str, int]:
@@ -21,6 +25,17 @@ def probe(endpoint: Endpoint, seconds: float) -> tuple[str, int]:
 
 def handshake(endpoint: Endpoint, seconds: float) -> tuple[str, int, bytes]:
     """Like ``probe``, with the certificate (DER) that the daemon showed; always a new connection."""
+    try:
+        return _handshake(endpoint, seconds)
+    except Refused as error:
+        if error.code != _HUNG_UP:
+            raise
+    # So hangs up as well who is just ending: only who does it again has looked at the certificate.
+    time.sleep(_AGAIN_SECONDS)
+    return _handshake(endpoint, seconds)
+
+
+def _handshake(endpoint: Endpoint, seconds: float) -> tuple[str, int, bytes]:
     where = f"{endpoint.name} ({endpoint.address}:{endpoint.tls_port})"
     try:
         context = _context(Path(endpoint.pki_dir))
@@ -74,7 +89,7 @@ def handshake(endpoint: Endpoint, seconds: float) -> tuple[str, int, bytes]:
 def _not_accepted(where: str) -> Refused:
     return Refused(
         f"libvirtd on {where} does not accept the panel's certificate",
-        code="client-certificate",
+        code=_HUNG_UP,
         advice="Onboard the node again.",
     )
 
