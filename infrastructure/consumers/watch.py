@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import structlog
 from django.db import DatabaseError, InterfaceError
 
-from infrastructure.consumers.visit import RIGHT, Visit
+from infrastructure.consumers.visit import RIGHT, UNREACHABLE, Visit
 from infrastructure.services import console_sessions
 from infrastructure.services.console_sessions import Open
 from panel.live.threads import in_thread
@@ -53,13 +53,21 @@ class _Watch:
             except (DatabaseError, InterfaceError) as error:
                 log.warning("the rights of open consoles could not be asked", error=str(error))
                 continue
-            for pk in ending & self._visits.keys():
-                visit, revoked = self._visits[pk]
-                if not revoked.done():
-                    revoked.set_exception(Closed(RIGHT, f"You may no longer use the console of {visit.ve}."))
+            except Exception:
+                # Nobody knows who may stay: all begin again, and are judged when they are let in.
+                log.exception("the rights of open consoles could not be judged")
+                self._end(set(self._visits), UNREACHABLE, "Your right to the console of {} could not be checked.")
+                continue
+            self._end(ending, RIGHT, "You may no longer use the console of {}.")
             # Not awaited: a database that is locked for writing must not delay the next check.
             if self._saying is None or self._saying.done():
                 self._saying = asyncio.create_task(_say([each.session_id for each in consoles]))
+
+    def _end(self, session_ids: set[int], code: int, reason: str) -> None:
+        for pk in session_ids & self._visits.keys():
+            visit, revoked = self._visits[pk]
+            if not revoked.done():
+                revoked.set_exception(Closed(code, reason.format(visit.ve)))
 
 
 async def _say(session_ids: list[int]) -> None:

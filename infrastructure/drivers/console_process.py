@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import time
 from typing import Any
 
 import libvirt
@@ -70,7 +71,10 @@ class _Pipe:
             self.over = True
         try:
             while data and not self.over:
-                data = data[self._stream.send(data) :]
+                taken = self._stream.send(data)
+                if taken < 0:  # full for the moment
+                    time.sleep(0.01)
+                data = data[max(taken, 0) :]
         except libvirt.libvirtError:
             self.over = True
 

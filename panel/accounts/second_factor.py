@@ -21,6 +21,8 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
 
 from panel.accounts.models import User
 from panel.trust import encryption
@@ -29,6 +31,7 @@ from panel.trust.errors import TrustError
 log = structlog.get_logger("mooring.accounts")
 PENDING_SECONDS = 15 * 60  # how long the secret that is shown stays the same
 _BLOCK = 4
+_PASSWORD_KEY = "second_step_password"  # noqa: S105 the name of a session's entry
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
@@ -119,6 +122,8 @@ class SignInForm(_CodeForm):
     authenticator: Authenticator
 
     def clean_code(self) -> str:
+        if not self.reauthentication and not _password_holds(context.request, self.user):
+            raise ValidationError("Your password was changed meanwhile. Start over, and sign in with the new one.")
         clear_failures = check_rate_limit(self.user)
         code: str = self.cleaned_data["code"]
         known = Authenticator.objects.filter(user=self.user).exclude(type=Authenticator.Type.WEBAUTHN)
@@ -155,6 +160,15 @@ class ConfirmForm(SignInForm):
     """A code again, before something that needs a fresh confirmation."""
 
     reauthentication = True
+
+
+def remember_password(request: HttpRequest, user: User) -> None:
+    """Note which password began this sign-in: when it is changed before the code comes, the sign-in is void."""
+    request.session[_PASSWORD_KEY] = user.get_session_auth_hash()
+
+
+def _password_holds(request: HttpRequest, user: User) -> bool:
+    return constant_time_compare(request.session.get(_PASSWORD_KEY, ""), user.get_session_auth_hash())
 
 
 def pending_secret() -> str:

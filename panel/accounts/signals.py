@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from allauth.account.signals import password_changed
+from allauth.account.signals import authentication_step_completed, password_changed
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -11,11 +11,17 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from panel.accounts import duties, sessions
+from panel.accounts import duties, second_factor, sessions
 from panel.accounts.models import RoleBinding, User
 from panel.audit.services import record
 
 _FACTOR_WORDS = {"totp": "authenticator app", "recovery_codes": "recovery codes"}
+
+
+@receiver(authentication_step_completed)
+def on_first_step(sender: Any, request: HttpRequest, user: User, method: str, **kwargs: Any) -> None:
+    if method == "password":
+        second_factor.remember_password(request, user)
 
 
 @receiver(user_logged_in)

@@ -372,3 +372,21 @@ async def test_the_token_is_in_no_log(
 
     written = caplog.text + "".join(capsys.readouterr())
     assert not [token for token in tokens if token in written]
+
+
+async def test_it_ends_when_nobody_can_say_who_may_stay_and_is_judged_anew(
+    display: Display, operator: User, ve: VE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "CHECK_SECONDS", 0.1)
+
+    def broken(consoles: Any) -> set[int]:
+        raise KeyError("no such thing")
+
+    page = await connected(display, operator, ve)
+    with monkeypatch.context() as patch:
+        patch.setattr(console_sessions, "to_end", broken)
+        assert (await page.closed())["code"] == 4503
+
+    page = await connected(display, operator, ve)
+    await RoleBinding.objects.filter(user=operator).adelete()
+    assert (await page.closed())["code"] == 4403

@@ -11,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 
+from panel.accounts import users
 from panel.accounts.models import User
 from panel.audit.models import AuditRecord
 from panel.trust import encryption
@@ -183,6 +184,18 @@ def test_a_sign_in_that_stopped_at_the_second_step_can_begin_again(
     client.post("/account/logout/", {"next": "/account/login/"})
 
     assert client.get("/account/login/").status_code == 200
+
+
+def test_a_sign_in_that_waits_for_its_code_is_void_when_the_password_is_reset(
+    operator: User, secret: str, client_class: Any, clock: Any
+) -> None:
+    client = enter_password(client_class, operator)
+    users.set_password(actor=None, user=operator, password="another one, and long enough")
+
+    answer = client.post("/account/login/code/", {"code": code_at(secret, START + 60)})
+
+    assert "Your password was changed meanwhile" in answer.content.decode()
+    assert not signed_in(client)
 
 
 def test_recovery_codes_are_shown_once_and_each_works_once(
