@@ -47,17 +47,15 @@ def pill(name: str, tone: str, word: str, state: str = "") -> SafeString:
 
 @register.simple_tag
 def meter(value: float, label: str, size: str = "") -> SafeString:
-    """A bar of 0 to 100: accent, warning from 80, critical from 90."""
-    level = "c" if value >= 90 else "w" if value >= 80 else ""
-    width = max(0.0, min(100.0, float(value)))
+    """A bar of 0 to 100: accent, warning from 80, critical from 90; one element, as lists have a hundred of them.
+
+    A value at `low` or `high` is not beyond it.
+    """
     return format_html(
-        '<svg class="meter {}" viewBox="0 0 100 6" preserveAspectRatio="none" role="meter" aria-label="{}"'
-        ' aria-valuemin="0" aria-valuemax="100" aria-valuenow="{}"><rect class="{}" width="{}" height="6"/></svg>',
+        '<meter class="meter {}" min="0" max="100" low="79.9" high="89.9" optimum="0" value="{}" aria-label="{}"></meter>',
         size,
+        round(max(0.0, min(100.0, float(value))), 1),
         label,
-        round(width),
-        level,
-        round(width, 1),
     )
 
 
