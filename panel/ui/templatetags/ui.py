@@ -52,7 +52,8 @@ def meter(value: float, label: str, size: str = "") -> SafeString:
     A value at `low` or `high` is not beyond it.
     """
     return format_html(
-        '<meter class="meter {}" min="0" max="100" low="79.9" high="89.9" optimum="0" value="{}" aria-label="{}"></meter>',
+        '<meter class="meter {}" min="0" max="100" low="79.9" high="89.9" optimum="0" value="{}" aria-label="{}">'
+        "</meter>",
         size,
         round(max(0.0, min(100.0, float(value))), 1),
         label,
