@@ -1,6 +1,15 @@
 // The navigation groups below the tree. Which ones are open is remembered; the current page's group always is.
 const KEY = "mooring.groups";
-const read = () => JSON.parse(localStorage.getItem(KEY) ?? "[]");
+
+/** The groups kept open; none when what is kept cannot be read. */
+function read() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(kept) ? kept : [];
+  } catch {
+    return [];
+  }
+}
 
 function set(button, open) {
   button.setAttribute("aria-expanded", String(open));
