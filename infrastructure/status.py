@@ -38,6 +38,14 @@ def memory_percent(node: Node) -> float | None:
     return 100 * (node.memory_bytes - node.memory_free) / node.memory_bytes
 
 
+def full_of(node: Node) -> tuple[str, float] | None:
+    """What a node has too little left of, "RAM" or "CPU", and its percentage; None when there is enough."""
+    for name, value in (("RAM", memory_percent(node)), ("CPU", node.cpu_percent)):
+        if value is not None and value >= FULL_PERCENT:
+            return name, value
+    return None
+
+
 def node_status(node: Node, now: datetime | None = None) -> Status:
     """The status of a node; the word names the cause when there is one."""
     now = now or timezone.now()
@@ -51,10 +59,9 @@ def node_status(node: Node, now: datetime | None = None) -> Status:
         return Status("unreachable", "unreachable", "crit", word, "unreachable", False, node.state_reason)
     if node.maintenance:
         return Status("maint", "maint", "maint", "Maintenance", "in maintenance")
-    used = memory_percent(node)
-    for name, value in (("RAM", used), ("CPU", node.cpu_percent)):
-        if value is not None and value >= FULL_PERCENT:
-            return Status("warn", "warn", "warn", f"{name} {fmt.percent(value)}", "warning")
+    full = full_of(node)
+    if full is not None:
+        return Status("warn", "warn", "warn", f"{full[0]} {fmt.percent(full[1])}", "warning")
     return Status("running", "running", "ok", "Running", "running")
 
 

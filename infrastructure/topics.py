@@ -1,6 +1,6 @@
 """What open pages follow: the inventory as a whole, and who has a VE's console open."""
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from infrastructure.models import VE, InventoryRevision, Node, Removal
 from infrastructure.services import console_sessions
@@ -15,8 +15,9 @@ MOST_IDS = 500  # of each kind; with more it is cheaper to read the regions anew
 def read(user: User, key: str, after: int) -> Update | None:
     """Ids of the nodes and VEs that changed after a revision, of those that the user sees; None when nothing did.
 
-    ``data``: {"nodes": [ids], "ves": [ids], "removed": ["ve:7"], "all": bool}. ``all``: too much changed to name it, or
-    the revision is unknown here; every region is to be read anew. A subscriber that knows nothing yet (``after`` 0)
+    ``data``: {"nodes": [ids], "ves": [ids], "removed": ["ve:7"], "all": bool, "figures": bool}. ``all``: too much
+    changed to name it, or the revision is unknown here; every region is to be read anew. ``figures``: nothing else
+    changed than figures, of which the tree shows nothing. A subscriber that knows nothing yet (``after`` 0)
     gets the current revision alone: its page was rendered just now.
     """
     if key:
@@ -28,16 +29,19 @@ def read(user: User, key: str, after: int) -> Update | None:
         return _update(rev)
     if after > rev:  # the database was replaced
         return _update(rev, everything=True)
-    nodes = _ids(visible(user, "infrastructure.view", Node.objects.filter(rev__gt=after)))
-    ves = _ids(visible(user, "infrastructure.view", VE.objects.filter(rev__gt=after)))
+    news = Q(rev__gt=after) | Q(figures_rev__gt=after)
+    nodes = _revisions(visible(user, "infrastructure.view", Node.objects.filter(news)))
+    ves = _revisions(visible(user, "infrastructure.view", VE.objects.filter(news)))
     removed = list(Removal.objects.filter(rev__gt=after)[: MOST_IDS + 1])
+    figures = not removed and max([*nodes.values(), *ves.values()], default=after) <= after
     if max(len(nodes), len(ves), len(removed)) > MOST_IDS:
-        return _update(rev, everything=True)
-    return _update(rev, nodes=nodes, ves=ves, removed=[str(removal) for removal in removed])
+        return _update(rev, everything=True, figures=figures)
+    return _update(rev, nodes=[*nodes], ves=[*ves], removed=[str(removal) for removal in removed], figures=figures)
 
 
-def _ids(found: QuerySet[Node] | QuerySet[VE]) -> list[int]:
-    return list(found.order_by().values_list("pk", flat=True)[: MOST_IDS + 1])
+def _revisions(found: QuerySet[Node] | QuerySet[VE]) -> dict[int, int]:
+    """Id → revision of its last change of more than figures; those that changed last in that way are the first."""
+    return dict(found.order_by("-rev").values_list("pk", "rev")[: MOST_IDS + 1])
 
 
 def _update(
@@ -47,8 +51,10 @@ def _update(
     ves: list[int] | None = None,
     removed: list[str] | None = None,
     everything: bool = False,
+    figures: bool = False,
 ) -> Update:
-    return Update(rev=rev, data={"nodes": nodes or [], "ves": ves or [], "removed": removed or [], "all": everything})
+    named = {"nodes": nodes or [], "ves": ves or [], "removed": removed or []}
+    return Update(rev=rev, data={**named, "all": everything, "figures": figures})
 
 
 @topic("console", permission="ve.console")

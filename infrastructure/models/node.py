@@ -44,6 +44,9 @@ class Node(models.Model):
     booted_at = models.DateTimeField(null=True)
     roles = models.JSONField(default=list, help_text='short names, such as "VE"')
     rev = models.PositiveBigIntegerField(default=0, db_index=True)
+    figures_rev = models.PositiveBigIntegerField(
+        default=0, db_index=True, help_text="when figures alone changed, of which the tree shows nothing"
+    )
 
     class Meta:
         ordering = ["name"]

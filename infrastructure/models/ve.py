@@ -38,6 +38,9 @@ class VE(models.Model):
     )
     observed_at = models.DateTimeField(null=True, help_text="when it was last seen changed; its age is its node's")
     rev = models.PositiveBigIntegerField(default=0, db_index=True)
+    figures_rev = models.PositiveBigIntegerField(
+        default=0, db_index=True, help_text="when figures alone changed, of which the tree shows nothing"
+    )
 
     class Meta:
         ordering = ["name"]

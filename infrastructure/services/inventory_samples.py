@@ -11,6 +11,7 @@ from django.db.models.functions import Cast
 from infrastructure.choices import NodeState, VEState
 from infrastructure.models import VE, InventoryRevision, Node
 from infrastructure.services.row_updates import update_rows
+from infrastructure.status import full_of
 from panel.live.poke import poke
 
 CPU_STEP = 1.0  # percentage points
@@ -53,32 +54,57 @@ class Outcome:
     rev: int | None = None
 
 
-_Row = tuple[int, str, float | None, int | None]
-
-
 def apply_samples(readings: Sequence[NodeReading]) -> Outcome:
     """Write the figures that changed noticeably under one revision; a node's age alone takes none."""
     outcome = Outcome()
     nodes, ves = _rows([reading.node_id for reading in readings])
-    changed_nodes: list[Node] = []
-    changed_ves: list[VE] = []
+    changed = _Changed()
     answered: dict[datetime, list[int]] = {}
     for reading in readings:
-        row = nodes.get(reading.node_id)
-        if row is None or row[1] != NodeState.ONLINE:
+        node = nodes.get(reading.node_id)
+        if node is None or node.state != NodeState.ONLINE:
             outcome.unknown.add(reading.node_id)
             continue
         answered.setdefault(reading.at, []).append(reading.node_id)
-        if _moved(row[2], reading.cpu_percent, CPU_STEP) or _moved(row[3], reading.memory_free, NODE_MEMORY_STEP):
-            changed_nodes.append(
-                Node(pk=reading.node_id, cpu_percent=reading.cpu_percent, memory_free=reading.memory_free)
-            )
-        changed_ves += _compare(reading, ves.get(reading.node_id, {}), outcome)
+        changed.look_at(node, reading)
+        changed.ves += _compare(reading, ves.get(reading.node_id, {}), outcome)
     for at, pks in answered.items():
         Node.objects.filter(pk__in=pks, state=NodeState.ONLINE).update(observed_at=at)
-    if changed_nodes or changed_ves:
-        outcome.rev = _write(changed_nodes, changed_ves)
+    if changed.nodes or changed.crossing or changed.ves:
+        outcome.rev = changed.write()
     return outcome
+
+
+@dataclass(slots=True)
+class _Changed:
+    """What is to be written. ``crossing`` are nodes whose status changes with their figures, which the tree shows."""
+
+    nodes: list[Node] = field(default_factory=list)
+    crossing: list[Node] = field(default_factory=list)
+    ves: list[VE] = field(default_factory=list)
+
+    def look_at(self, node: Node, reading: NodeReading) -> None:
+        cpu, memory = reading.cpu_percent, reading.memory_free
+        if not (_moved(node.cpu_percent, cpu, CPU_STEP) or _moved(node.memory_free, memory, NODE_MEMORY_STEP)):
+            return
+        was_full = full_of(node) is not None
+        node.cpu_percent, node.memory_free = cpu, memory
+        (self.nodes if was_full == (full_of(node) is not None) else self.crossing).append(node)
+
+    def write(self) -> int:
+        with transaction.atomic():
+            rev = InventoryRevision.bump()
+            for node in self.nodes:
+                node.figures_rev = rev
+            for node in self.crossing:
+                node.rev = rev
+            for ve in self.ves:
+                ve.figures_rev = rev
+            update_rows(self.nodes, ["cpu_percent", "memory_free", "figures_rev"])
+            update_rows(self.crossing, ["cpu_percent", "memory_free", "rev"])
+            update_rows(self.ves, ["cpu_percent", "memory_used", "figures_rev"])
+            transaction.on_commit(lambda: poke("inventory", rev), robust=True)
+        return rev
 
 
 @dataclass(slots=True)
@@ -90,18 +116,19 @@ class _VERow:
     memory_used: int | None
 
 
-def _rows(node_ids: list[int]) -> tuple[dict[int, _Row], dict[int, dict[str, _VERow]]]:
-    """One statement: the nodes, and by node the VEs placed there by UUID."""
-    nodes: dict[int, _Row] = {}
+def _rows(node_ids: list[int]) -> tuple[dict[int, Node], dict[int, dict[str, _VERow]]]:
+    """One statement: the nodes with state and figures alone, and by node the VEs placed there by UUID."""
+    nodes: dict[int, Node] = {}
     ves: dict[int, dict[str, _VERow]] = {}
     ve = "placements__ve__"
-    columns = ["pk", "state", "cpu_percent", "memory_free", "placements__state", "placements__ve_id"]
+    columns = ["pk", "state", "cpu_percent", "memory_free", "memory_bytes", "placements__state", "placements__ve_id"]
     # The UUID as text: making 2,500 UUID objects of a sample's rows and text of them again took a third of its time.
     columns += ["uuid_text", f"{ve}node_id", f"{ve}cpu_percent", f"{ve}memory_used"]
     wanted = Node.objects.filter(pk__in=node_ids).order_by().annotate(uuid_text=Cast(f"{ve}uuid", CharField()))
     rows = wanted.values_list(*columns)
-    for pk, state, cpu, free, placed, ve_id, uuid, on, ve_cpu, ve_memory in rows.iterator():
-        nodes[pk] = (pk, state, cpu, free)
+    for pk, state, cpu, free, memory, placed, ve_id, uuid, on, ve_cpu, ve_memory in rows.iterator():
+        if pk not in nodes:
+            nodes[pk] = Node(pk=pk, state=state, cpu_percent=cpu, memory_free=free, memory_bytes=memory)
         if ve_id is not None:
             ves.setdefault(pk, {})[_dashed(uuid)] = _VERow(ve_id, placed, on == pk, ve_cpu, ve_memory)
     return nodes, ves
@@ -133,16 +160,3 @@ def _moved(old: float | None, new: float | None, step: float) -> bool:
     if old is None or new is None:
         return old is not new
     return abs(new - old) >= step
-
-
-def _write(nodes: list[Node], ves: list[VE]) -> int:
-    with transaction.atomic():
-        rev = InventoryRevision.bump()
-        for node in nodes:
-            node.rev = rev
-        for ve in ves:
-            ve.rev = rev
-        update_rows(nodes, ["cpu_percent", "memory_free", "rev"])
-        update_rows(ves, ["cpu_percent", "memory_used", "rev"])
-        transaction.on_commit(lambda: poke("inventory", rev), robust=True)
-    return rev

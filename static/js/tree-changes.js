@@ -1,4 +1,4 @@
-// What changed in the inventory, for the tree. A change of a row that is in the page is read at once, and at most twice a
+// What changed in the inventory, for the tree, which shows no figures. A change of a row that is in the page is read at once, and at most twice a
 // second; one elsewhere can only move or count rows, and waits longer in a storm of them.
 const PAUSE_MS = 500;
 const PAUSE_ELSEWHERE_MS = 3000;
@@ -46,6 +46,7 @@ export function followInventory(readAgain) {
   }
 
   document.addEventListener("mooring:inventory", (event) => {
-    plan(Math.max(performance.now(), isHere(event.detail.data ?? {}) ? due : dueElsewhere));
+    const data = event.detail.data ?? {};
+    if (!data.figures) plan(Math.max(performance.now(), isHere(data) ? due : dueElsewhere));
   });
 }

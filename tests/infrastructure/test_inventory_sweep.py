@@ -11,6 +11,7 @@ from django.utils import timezone
 from infrastructure.choices import VEState
 from infrastructure.models import VE, InventoryRevision, Node, Removal
 from infrastructure.services import inventory
+from infrastructure.services.inventory_samples import NodeReading, VEReading, apply_samples
 from infrastructure.topics import MOST_IDS, read
 from panel.accounts.models import User
 from panel.live.registry import Update
@@ -18,6 +19,7 @@ from tasks.models import Task, TaskLock
 from tests.infrastructure.inventory_facts import make_node, node_facts, uuid_of, ve_facts
 
 pytestmark = pytest.mark.django_db
+GIB = 1 << 30
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def test_pages_are_told_what_changed_and_what_went(primary: Node, news: Callable
     changed = news(before)
     assert changed is not None
     vm2 = VE.objects.get(name="vm2").pk
-    assert changed.data == {"nodes": [], "ves": [vm2], "removed": [], "all": False}
+    assert changed.data == {"nodes": [], "ves": [vm2], "removed": [], "all": False, "figures": False}
     inventory.release(primary)
     went = news(changed.rev)
     assert went is not None
@@ -103,8 +105,37 @@ def test_a_page_too_far_behind_reads_everything(primary: Node, news: Callable[[i
     behind, ahead = news(1), news(99)
     assert behind is not None
     assert ahead is not None
-    assert behind.data == {"nodes": [], "ves": [], "removed": [], "all": True}
+    assert behind.data == {"nodes": [], "ves": [], "removed": [], "all": True, "figures": False}
     assert (ahead.data["all"], ahead.rev) == (True, 2)
+
+
+def test_pages_are_told_when_figures_alone_changed(primary: Node, news: Callable[[int], Update | None]) -> None:
+    inventory.apply_snapshot(primary, node_facts(primary), [ve_facts("vm2", "running"), ve_facts("vm3")])
+    before = InventoryRevision.current()
+    ves = dict(VE.objects.values_list("name", "pk"))
+    quiet = (VEReading(uuid_of("vm2"), VEState.RUNNING, 50.0, GIB), VEReading(uuid_of("vm3"), VEState.RUNNING))
+    apply_samples([NodeReading(primary.pk, timezone.now(), 20.0, 4 * GIB, quiet)])
+    update = news(before)
+    assert update is not None
+    assert (update.data["nodes"], update.data["ves"], update.data["figures"]) == ([primary.pk], [ves["vm2"]], True)
+
+    inventory.apply_ve(primary, ve_facts("vm3", "paused"))
+    update = news(before)
+    assert update is not None
+    assert (set(update.data["ves"]), update.data["figures"]) == ({ves["vm2"], ves["vm3"]}, False)
+
+
+@pytest.mark.parametrize("figures", [(95.0, 4 * GIB), (20.0, GIB // 100)])
+def test_a_node_that_becomes_full_is_more_than_figures(
+    figures: tuple[float, int], primary: Node, news: Callable[[int], Update | None]
+) -> None:
+    before = InventoryRevision.current()
+    for reading, alone in (((20.0, 4 * GIB), True), (figures, False), ((20.0, 4 * GIB), False)):
+        apply_samples([NodeReading(primary.pk, timezone.now(), *reading, ())])
+        update = news(before)
+        assert update is not None
+        assert update.data["figures"] is alone, reading
+        before = update.rev
 
 
 def test_removals_are_forgotten_after_a_week(primary: Node) -> None:
