@@ -26,13 +26,22 @@ class Tasks:
         """Return when the log announces the step, or the line."""
         steps = f"TaskStep.objects.filter(task={task}, title__startswith={title!r}).exists()"
         lines = f"TaskLine.objects.filter(task={task}, text__startswith={title!r}).exists()"
-        until(
-            lambda: self._query(f"{steps} or {lines}"), timeout, f"task {task} did not reach the step {title!r}", 0.05
-        )
+        try:
+            until(lambda: self._query(f"{steps} or {lines}"), timeout, f"{title!r} was not reached", 0.05)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self._story(task)}") from None
 
     def until_final(self, task: int, timeout: float = 90) -> str:
-        until(lambda: self.value(task, "state") not in OPEN, timeout, f"task {task} did not end", 0.1)
+        try:
+            until(lambda: self.value(task, "state") not in OPEN, timeout, "it did not end", 0.1)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self._story(task)}") from None
         return str(self.value(task, "state"))
+
+    def _story(self, task: int) -> str:
+        """What tells why it is not where it should be."""
+        said = [self.value(task, column) for column in ("state", "attempt", "reason", "advice", "worker")]
+        return "\n  ".join([f"task {task} {said}", *self.lines(task)])
 
     def lines(self, task: int) -> list[str]:
         return list(
