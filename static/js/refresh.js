@@ -1,8 +1,14 @@
+import { note } from "./notes.js";
+
 // Regions that show the inventory: <section data-refresh="inventory" data-refresh-ids="node:3 ve:7" hx-get="…">.
 // At the first change a region is fetched at once, then at most twice a second, and morphed.
 const PAUSE_MS = 500;
 const last = new WeakMap();
 const waiting = new WeakSet();
+const gone = new Set();
+
+/** What the page is about, "ve:7"; undefined on a list. */
+const subject = () => document.querySelector("[data-subject]")?.dataset.subject;
 
 function concerns(region, { nodes = [], ves = [], removed = [], all = false }) {
   const wanted = region.dataset.refreshIds?.trim();
@@ -13,7 +19,7 @@ function concerns(region, { nodes = [], ves = [], removed = [], all = false }) {
 
 function fetchNow(region) {
   waiting.delete(region);
-  if (!region.isConnected) return;
+  if (!region.isConnected || gone.has(subject())) return;
   last.set(region, performance.now());
   window.htmx.trigger(region, "mooring:refresh");
 }
@@ -30,8 +36,20 @@ export function refresh(region) {
   setTimeout(() => fetchNow(region), due);
 }
 
+/** Keep the page of an object that was removed as it was last, and say so unless the page is left at once. */
+function tellGone(id) {
+  const name = document.querySelector("#page-title h1")?.textContent ?? document.title;
+  setTimeout(() => {
+    if (subject() === id) note("warn", `${name} is no longer in the inventory.`, "This page shows its last state.");
+  }, 1000);
+}
+
 document.addEventListener("mooring:inventory", (event) => {
   const data = event.detail.data ?? {};
+  for (const id of data.removed ?? []) {
+    if (subject() === id && !gone.has(id)) tellGone(id);
+    gone.add(id);
+  }
   for (const region of document.querySelectorAll('[data-refresh~="inventory"]')) {
     if (concerns(region, data)) refresh(region);
   }

@@ -80,13 +80,19 @@ def test_a_node_that_does_not_answer_is_told_with_what_was_entered_kept(page: Pa
     expect(page.get_by_label("Address")).to_have_value("127.0.0.9")
 
 
-def test_a_hostile_name_from_the_engine_is_shown_as_text(page: Page, hostile_container: str, lab: Lab) -> None:
+def test_a_hostile_name_from_the_engine_is_shown_as_text_until_it_is_forgotten(
+    page: Page, hostile_container: str, lab: Lab
+) -> None:
+    page: Page, hostile_container: str, lab: Lab
+) -> None:
     page.goto("/infrastructure/ves/")
 
     link = page.get_by_role("link", name=hostile_container)
     expect(link).to_be_visible(timeout=20_000)
     link.click()
     expect(page.get_by_role("heading", name=hostile_container)).to_be_visible()
+    other = page.context.new_page()
+    other.goto(page.url)
     open_node(page, "secondnode2")
     expect(page.get_by_role("treeitem", name=f"{hostile_container}, container, stopped")).to_be_visible()
 
@@ -94,6 +100,7 @@ def test_a_hostile_name_from_the_engine_is_shown_as_text(page: Page, hostile_con
     page.get_by_role("button", name=f"Forget {hostile_container}").click(timeout=20_000)
     expect(page.get_by_text("is forgotten")).to_be_visible()
     expect(page.get_by_role("link", name=hostile_container)).to_have_count(0)
+    expect(other.get_by_text(f"{hostile_container} is no longer in the inventory.")).to_be_visible()
 
 
 def test_filters_survive_reload_and_the_back_button(page: Page) -> None:
