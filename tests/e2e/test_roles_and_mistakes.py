@@ -83,8 +83,6 @@ def test_a_node_that_does_not_answer_is_told_with_what_was_entered_kept(page: Pa
 def test_a_hostile_name_from_the_engine_is_shown_as_text_until_it_is_forgotten(
     page: Page, hostile_container: str, lab: Lab
 ) -> None:
-    page: Page, hostile_container: str, lab: Lab
-) -> None:
     page.goto("/infrastructure/ves/")
 
     link = page.get_by_role("link", name=hostile_container)
