@@ -256,6 +256,22 @@ def test_a_failed_copy_is_removed_and_the_ve_runs_on_its_source_again(
     assert cluster.vmtest.migrating_to is None
 
 
+@pytest.mark.usefixtures("container")
+def test_a_transfer_that_was_cut_off_and_still_writes_is_waited_for(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, answer = cluster.secondnode1, cluster.secondnode1.run
+
+    def still_being_filled(argv: list[str], **options: Any) -> Completed:
+        done = answer(argv, **options)
+        return Completed(b"", b"Directory not empty", 1) if len(commands(node, "rm")) == 1 and argv[0] == "rm" else done
+
+    monkeypatch.setattr(node, "run", still_being_filled)
+    task = run(move(copy_disks=True))
+    assert (task.state, task.reason) == ("completed", "")
+    assert len(commands(node, "rm")) == 2
+
+
 def test_one_that_the_target_cannot_start_comes_back(cluster: Cluster, move: Callable[..., Task]) -> None:
     cluster.secondnode1.fail("start", Conflict("no such bridge"))
     task = run(move())

@@ -1,5 +1,6 @@
 """Disks that only the source has: made ready or copied on the target, taken back, deleted on the source."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ from infrastructure.services.preflight.proof import SharedFolders
 from tasks.errors import JobFailed
 
 LONG_SECONDS = 300.0  # for deleting or flushing a large disk
+WRITER_SECONDS = 10.0  # until a transfer that was cut off has ended on its node
 _TAR = ("tar", "--acls", "--xattrs", "--xattrs-include=*", "--numeric-owner")
 OnBytes = Callable[[int], None]
 Show = Callable[[Sequence[str]], None]
@@ -46,7 +48,7 @@ def transfer(plan: Plan, copy: DiskCopy, *, show: Show, on_bytes: OnBytes) -> in
     """
     target, path = plan.target_driver, PurePosixPath(copy.path)
     staging = _staging(plan, copy)
-    target.run(["rm", "-rf", "--", staging], deadline=LONG_SECONDS)
+    _remove(target, [staging])
     target.run(["mkdir", "-m", "700", "--", staging])
     send = [*_TAR, "--create", "--sparse", "--one-file-system", "--file=-"]
     send += [f"--directory={path.parent}", "--", path.name]
@@ -79,7 +81,19 @@ def discard(plan: Plan, copies: Sequence[DiskCopy]) -> None:
         paths = [_staging(plan, copy)]
         if not _user(copy, used) and not _is_original(plan, copy, folders):
             paths.append(copy.path)
-        host.run(["rm", "-rf", "--one-file-system", "--", *paths], deadline=LONG_SECONDS)
+        _remove(host, paths)
+
+
+def _remove(host: HostCommands, paths: Sequence[str]) -> None:
+    """Delete the paths of copies that were never finished. DriverError.
+
+    A transfer that was cut off goes on writing there until its node notices, and a folder that is being filled cannot
+    be deleted. Once it is gone nothing comes back: who fills it works inside the deleted folder.
+    """
+    argv = ["rm", "-rf", "--one-file-system", "--", *paths]
+    end = time.monotonic() + WRITER_SECONDS
+    while host.run(argv, deadline=LONG_SECONDS, check=time.monotonic() > end).code:
+        time.sleep(0.2)
 
 
 def delete_at_source(plan: Plan, copies: Sequence[DiskCopy]) -> list[str]:
