@@ -53,7 +53,7 @@ class Migration:
     """`start` it, wait until it is `in_the_middle`, break something, and see how it ends."""
 
     def __init__(self, panel: Panel, lab: Nodes, query: Asker) -> None:
-        self._panel, self.lab, self.tasks = panel, lab, Tasks(query)
+        self._panel, self.lab, self.tasks, self._query = panel, lab, Tasks(query), query
         self.ve = query("VE.objects.get(name='vmtest').pk")
         [self.source] = lab.where("vmtest")
         self.target = "secondnode1" if self.source == "primary" else "primary"
@@ -69,12 +69,17 @@ class Migration:
 
     def start(self, bandwidth: int = 8) -> int:
         """Begin it at so many MiB/s, as the dialog does; its task."""
+        self._until_online()
         answer = self._panel.post(f"/infrastructure/ves/{self.ve}/migrate/", **self.form(bandwidth))
         assert answer.status in (204, 302), f"{answer.status}: {answer.text[:500]}"
         found = re.search(r'"id": (\d+)|/tasks/(\d+)/', str(answer.headers))
         assert found, f"the answer names no task: {answer.headers}"
         self.task = int(found[1] or found[2])
         return self.task
+
+    def _until_online(self) -> None:
+        """Until the panel, too, has seen that what the last fault broke is back: it takes no node before."""
+        until(lambda: not self._query("Node.objects.exclude(state='online').exists()"), 30, "a node is not online")
 
     def state(self) -> str:
         return str(self.tasks.value(self.task, "state"))
@@ -92,6 +97,7 @@ class Migration:
 
     def retry(self) -> str:
         """Have the task retried by the page's button; the state it ends in."""
+        self._until_online()
         answer = self._panel.post(f"/tasks/{self.task}/retry/")
         assert answer.status in (204, 302), f"the retry was refused with {answer.status}: {answer.text[:300]}"
         return self.until_final()
