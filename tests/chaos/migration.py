@@ -59,6 +59,7 @@ class Migration:
         self.target = "secondnode1" if self.source == "primary" else "primary"
         self._numbers = dict(query("list(Node.objects.values_list('name', 'pk'))"))
         self.task = 0
+        self._until_online()
 
     def form(self, bandwidth: int) -> dict[str, str]:
         return {
@@ -69,7 +70,6 @@ class Migration:
 
     def start(self, bandwidth: int = 8) -> int:
         """Begin it at so many MiB/s, as the dialog does; its task."""
-        self._until_online()
         answer = self._panel.post(f"/infrastructure/ves/{self.ve}/migrate/", **self.form(bandwidth))
         assert answer.status in (204, 302), f"{answer.status}: {answer.text[:500]}"
         found = re.search(r'"id": (\d+)|/tasks/(\d+)/', str(answer.headers))
