@@ -1,4 +1,4 @@
-"""Values of the infrastructure models, with label, glyph of the sprite and CSS tone."""
+"""Values of the infrastructure models, with label, glyph and CSS tone."""
 
 from django.db import models
 

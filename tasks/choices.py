@@ -20,7 +20,7 @@ class State(models.TextChoices):
 OPEN_STATES = frozenset({State.WAITING, State.QUEUED, State.RUNNING})
 FINAL_STATES = frozenset(set(State) - OPEN_STATES)
 
-# state → (glyph of the sprite, CSS tone): colour never stands alone, the glyph and the word go with it.
+# state → (glyph, CSS tone): colour never stands alone, the glyph and the word go with it.
 APPEARANCE: dict[str, tuple[str, str]] = {
     State.WAITING: ("queued", "idle"),
     State.QUEUED: ("queued", "idle"),

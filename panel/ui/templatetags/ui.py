@@ -28,9 +28,9 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def glyph(name: str) -> SafeString:
-    """A state's glyph from the sprite; the progress glyph turns."""
+    """A state's glyph, drawn by glyphs.css; the progress glyph turns."""
     spin = " spin" if name == "progress" else ""
-    return format_html('<svg class="st {}{}" aria-hidden="true"><use href="#s-{}"/></svg>', name, spin, name)
+    return format_html('<i class="st {}{}" aria-hidden="true"></i>', name, spin)
 
 
 @register.simple_tag
