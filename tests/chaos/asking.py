@@ -24,6 +24,17 @@ def damage():
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA integrity_check")
         return [row[0] for row in cursor.fetchall() if row[0] != "ok"]
+def writable():
+    if connection.vendor != "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 100")
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except OperationalError:
+            return False
+        cursor.execute("ROLLBACK")
+        return True
 for line in sys.stdin:
     end = time.monotonic() + 30  # for a database that a fault took away
     while True:

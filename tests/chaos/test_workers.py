@@ -1,8 +1,10 @@
 """Workers killed, frozen, and messages delivered twice: nothing is executed twice, nothing stays open."""
 
+import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +15,18 @@ from tests.chaos.migration import Migration
 from tests.chaos.report import Dice
 
 pytestmark = pytest.mark.chaos
+
+
+@contextlib.contextmanager
+def _frozen_between_writes(pid: int, query: Asker) -> Iterator[None]:
+    """Held still while it writes nothing: in the middle of a write it would hold SQLite's one lock."""
+    for _ in range(20):
+        with frozen(pid):
+            if query("writable()"):
+                yield
+                return
+        time.sleep(0.05)
+    raise AssertionError("the worker never stopped writing")
 
 
 def test_a_worker_killed_in_mid_migration_changes_nothing_about_the_migration(
@@ -39,7 +53,7 @@ def test_a_worker_frozen_past_the_reaper_and_woken_writes_nothing(
     migration.start()
     migration.in_the_middle(dice, longest=2)
     pid = migration.worker_pid()
-    with frozen(pid):
+    with _frozen_between_writes(pid, query):
         until(
             lambda: query(f"Task.objects.get(pk={migration.task}).attempt") >= 2,
             40,
