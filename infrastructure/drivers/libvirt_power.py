@@ -1,5 +1,6 @@
 """Starting and stopping VEs.  Each operation looks at the state first, so that it can be repeated."""
 
+import time
 from collections.abc import Callable
 
 import libvirt
@@ -15,6 +16,7 @@ from infrastructure.drivers.libvirt_xml import domain_facts
 # The first start after a node's boot probes QEMU: about 10 s under emulation.
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+INIT_SECONDS = 10.0  # after its start, until libvirt knows which process of a container to signal
 _UP = (VEState.RUNNING, VEState.PAUSED, VEState.SHUTTING_DOWN, VEState.SUSPENDED, VEState.CRASHED)
 _DOWN = (VEState.STOPPED,)
 _SHUTDOWN_FLAGS = {
@@ -93,15 +95,30 @@ def _shutdown(domain: "libvirt.virDomain", kind: VEKind, mode: ShutdownMode) -> 
         return Outcome.ALREADY
     if state is VEState.PAUSED:
         raise _not_running(domain, "cannot be shut down while it is paused", "Resume it first, or force it off.")
-    _ask(domain.shutdownFlags, _SHUTDOWN_FLAGS[_mode(domain, kind, mode)], mode)
+    flag = _SHUTDOWN_FLAGS[_mode(domain, kind, mode)]
+    _once_init_is_known(domain, kind, lambda: _ask(domain.shutdownFlags, flag, mode))
     return Outcome.REQUESTED
 
 
 def _reboot(domain: "libvirt.virDomain", kind: VEKind, mode: ShutdownMode) -> Outcome:
     if status(domain).state is not VEState.RUNNING:
         raise _not_running(domain, "is not running", "Start it instead.")
-    _ask(domain.reboot, _REBOOT_FLAGS[_mode(domain, kind, mode)], mode)
+    flag = _REBOOT_FLAGS[_mode(domain, kind, mode)]
+    _once_init_is_known(domain, kind, lambda: _ask(domain.reboot, flag, mode))
     return Outcome.REQUESTED
+
+
+def _once_init_is_known(domain: "libvirt.virDomain", kind: VEKind, request: Callable[[], None]) -> None:
+    """A container that was just started runs before libvirt hears of its init; till then it cannot be signalled."""
+    end = time.monotonic() + INIT_SECONDS
+    while True:
+        try:
+            return request()
+        except libvirt.libvirtError as error:
+            young = kind is VEKind.CT and is_code(error, libvirt.VIR_ERR_OPERATION_INVALID)
+            if not young or time.monotonic() > end or status(domain).state is not VEState.RUNNING:
+                raise
+        time.sleep(0.2)
 
 
 def _ask(request: "Callable[[int], object]", flag: int, mode: ShutdownMode) -> None:

@@ -85,7 +85,7 @@ def _want(request: HttpRequest) -> Want:
         opened=frozenset(_numbers(request.GET.get("open", ""), ",")),
         closed=frozenset(_numbers(request.GET.get("closed", ""), ",")),
         selected=request.GET.get("selected", ""),
-        query=request.GET.get("q", "")[:100].strip(),
+        query=request.GET.get("q", "").replace("\x00", "")[:100].strip(),
         first=_number(request, "first"),
         rows=_number(request, "rows") or ROWS_IN_VIEW + 2 * OVERSCAN,
     )
