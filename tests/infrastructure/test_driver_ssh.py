@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,8 +49,10 @@ async def server(tmp_path: Path, keys: dict[str, asyncssh.SSHKey]) -> AsyncItera
     keys["panel"].write_public_key(str(tmp_path / "authorized"))
 
     started: list[asyncio.subprocess.Process] = []
+    handling: set[asyncio.Task[None] | None] = set()
 
     async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        handling.add(asyncio.current_task())
         local = await asyncio.create_subprocess_shell(
             process.command or "",
             stdin=subprocess.PIPE,
@@ -81,13 +84,20 @@ async def server(tmp_path: Path, keys: dict[str, asyncssh.SSHKey]) -> AsyncItera
         ssh_key_path=str(tmp_path / "id"),
     )
     yield Server(endpoint, keys["other"].export_public_key().decode(), acceptor, tmp_path)
-    for local in started:
-        if local.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # ended, and not yet heard of here
-                os.killpg(local.pid, signal.SIGKILL)
-            await local.wait()
     acceptor.close()
     await acceptor.wait_closed()
+    await _end_commands(handling, started)
+
+
+async def _end_commands(handling: "set[asyncio.Task[None] | None]", started: list[asyncio.subprocess.Process]) -> None:
+    """Before the loop ends: to cancel all its tasks while a process begins is to wait for ever in Python 3.11."""
+    end = time.monotonic() + 5
+    while (open_ := {task for task in handling if task and not task.done()}) and time.monotonic() < end:
+        for local in started:
+            if local.returncode is None:
+                with contextlib.suppress(ProcessLookupError):  # ended, and not yet heard of here
+                    os.killpg(local.pid, signal.SIGKILL)
+        await asyncio.wait(open_, timeout=0.1)
 
 
 class _Forwarding(asyncssh.SSHServer):
