@@ -79,7 +79,9 @@ class Complaints(list[str]):
         page.on("dialog", lambda dialog: (self.append(f"dialog: {dialog.message}"), dialog.dismiss()))
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not re.search(r"status of (401|403|404|409|422|503)|WebSocket", message.text):
+        # A request that is given up, for a newer one or because the page is left, is an error to htmx.
+        known = r"status of (401|403|404|409|422|503)|WebSocket|^htmx:(afterRequest|sendAbort),"
+        if message.type == "error" and not re.search(known, message.text):
             self.append(message.text)
 
 

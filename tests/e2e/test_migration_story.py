@@ -1,5 +1,6 @@
 """The main job, as an admin does it: the console open, the machine migrated from the dialog, each step seen live."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Error, Page, Route, expect
 
 from tests.e2e.conftest import ROOT
 from tests.e2e.lab import Lab
@@ -96,6 +97,28 @@ def start_migration(page: Page, target: str, bandwidth: int) -> None:
     expect(submit).to_be_enabled(timeout=20_000)
     submit.click()
     expect(dialog).to_be_hidden()
+
+
+def test_checks_that_come_after_the_dialog_was_closed_have_no_place_and_are_dropped(page: Page) -> None:
+    page.goto("/")
+    open_node(page, "primary")
+    page.get_by_role("treeitem", name="vmtest, virtual machine, running", exact=True).click()
+    held: list[Route] = []
+    page.route("**/migrate/checks/**", held.append)
+    with page.expect_request("**/migrate/checks/**"):
+        page.get_by_role("toolbar", name="vmtest actions").get_by_role("button", name="Migrate").click()
+    dialog = page.get_by_role("dialog", name="Migrate vmtest")
+    with page.expect_request("**/migrate/checks/**"):
+        dialog.get_by_role("radio", name="secondnode2").check()
+
+    for route in held[:-1]:
+        with contextlib.suppress(Error):  # given up by the page
+            route.continue_()
+    page.wait_for_timeout(1000)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    held[-1].continue_()
+    page.wait_for_timeout(1000)
 
 
 def picture(page: Page, name: str) -> None:
