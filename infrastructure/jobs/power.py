@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from infrastructure.drivers.base import HostDriver, NotFound, Outcome, Unreachable, VEState
+from infrastructure.drivers.base import Conflict, HostDriver, NotFound, Outcome, Unreachable, VEState
 from infrastructure.models import VE, Node
 from infrastructure.services import equivalents, inventory
 from infrastructure.services.endpoints import driver
@@ -19,6 +20,8 @@ from tasks.runner import Step, TaskRun
 LOOK_EVERY = 0.5
 SETTLE_SECONDS = 15.0  # from the engine's answer to the state it promised
 RESTART_SECONDS = 30.0
+AGAIN_SECONDS = 10.0  # a container whose init was not ready for the signal is asked a second time
+DOWN_SECONDS = 3.0  # longer than a guest is down between its end and its start by the engine
 
 
 @dataclass(frozen=True)
@@ -149,15 +152,20 @@ def restart(run: TaskRun, *, ve_id: int) -> None:
         try:
             guest.engine.reboot(guest.uuid)
             step.line("The guest was asked to restart")
-            restarted = _poll(step, seen.happened, RESTART_SECONDS, "waiting for the guest to go down")
+            ended = _wait_for_restart(step, guest, seen)
         finally:
             seen.close()
-        if not restarted:
+        if not ended:
             raise JobFailed(
                 f"{guest.ve} did not restart within {RESTART_SECONDS:.0f} s after it was asked to.",
                 "Restart it from inside, or use Force off and Start: it loses what it has not written.",
             )
-        step.line(f"{guest.ve} restarted")
+        step.line(f"{guest.ve} shut down and was not started again" if seen.stays_down else f"{guest.ve} restarted")
+    if seen.stays_down:
+        with run.step(f"Starting {guest.ve} on {guest.node}") as step:
+            step.command(guest.command("start"))
+            guest.engine.start(guest.uuid)
+            step.line(f"{guest.ve} runs")
     _record(run, guest, VEState.RUNNING)
 
 
@@ -197,10 +205,28 @@ def resume(run: TaskRun, *, ve_id: int) -> None:
     _record(run, guest, VEState.RUNNING)
 
 
+def _wait_for_restart(step: Step, guest: Guest, seen: "_Reboots") -> bool:
+    """True when the guest restarted or is down for good."""
+    if guest.ve.is_vm:
+        return _poll(step, seen.happened, RESTART_SECONDS, "waiting for the guest to go down")
+    if _poll(step, seen.happened, AGAIN_SECONDS, "waiting for the guest to go down"):
+        return True
+    # The kernel drops a signal that the init of a container does not handle yet.
+    with suppress(Conflict):  # it goes down at this moment
+        guest.engine.reboot(guest.uuid)
+        step.line(f"It has not gone down within {AGAIN_SECONDS:.0f} s and was asked once more")
+    return _poll(step, seen.happened, RESTART_SECONDS - AGAIN_SECONDS, "waiting for the guest to go down")
+
+
 class _Reboots:
-    """Whether the guest restarted, by the engine's own event; for a CT, which tells none, by its new domain id."""
+    """Whether the guest restarted, by the engine's own event; for a CT, which tells none, by its new domain id.
+
+    A guest may end and not come back: by its own setting (on_reboot), or because the engine could not start it.
+    """
 
     def __init__(self, guest: Guest) -> None:
+        self.stays_down = False
+        self._down_since: float | None = None
         self._guest = guest
         self._seen = False
         self._before = guest.engine.ve(guest.uuid).domain_id
@@ -214,10 +240,15 @@ class _Reboots:
         if self._seen:
             return True
         try:
-            now = self._guest.engine.ve(self._guest.uuid).domain_id
+            ve = self._guest.engine.ve(self._guest.uuid)
         except (NotFound, Unreachable):
             return False
-        return now is not None and now != self._before
+        if ve.state is VEState.STOPPED:
+            self._down_since = self._down_since or time.monotonic()
+            self.stays_down = time.monotonic() - self._down_since >= DOWN_SECONDS
+            return self.stays_down
+        self._down_since = None
+        return ve.domain_id is not None and ve.domain_id != self._before
 
     def close(self) -> None:
         self._subscription.close()

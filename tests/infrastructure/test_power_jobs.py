@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 
 from infrastructure.drivers.base import Conflict, Outcome, Unreachable
-from infrastructure.drivers.facts import VEState
+from infrastructure.drivers.facts import VEKind, VEState
 from infrastructure.jobs import power as jobs
 from infrastructure.models import VE
 from infrastructure.services import power
@@ -33,7 +33,9 @@ OPERATIONS: list[tuple[Callable[..., Task], VEState, VEState, str]] = [
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(jobs, "STOP_SECONDS", 0.05)
-    monkeypatch.setattr(jobs, "RESTART_SECONDS", 0.05)
+    monkeypatch.setattr(jobs, "RESTART_SECONDS", 0.1)
+    monkeypatch.setattr(jobs, "AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(jobs, "DOWN_SECONDS", 0.02)
     monkeypatch.setattr(jobs, "SETTLE_SECONDS", 0.05)
 
 
@@ -116,6 +118,57 @@ def test_a_guest_that_ignores_a_restart_fails_with_the_next_step(
     assert task.state == "failed"
     assert "did not restart" in task.reason and task.advice
     assert cluster.primary.subscriptions == []
+
+
+def test_a_container_whose_init_missed_the_signal_is_asked_once_more(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.show(cluster.primary, kind=VEKind.CT, domain_id=7)
+    VE.objects.update(kind="ct")
+
+    def hears_the_second(uuid: str, *_: Any) -> Outcome:
+        cluster.primary.calls.append("reboot")
+        if cluster.primary.calls.count("reboot") == 2:
+            cluster.show(cluster.primary, domain_id=8)
+        return Outcome.REQUESTED
+
+    monkeypatch.setattr(cluster.primary, "reboot", hears_the_second)
+    task = run(power.restart(user=None, ve=cluster.vmtest))
+    assert (task.state, task.reason) == ("completed", "")
+    assert cluster.primary.calls.count("reboot") == 2
+    assert any("asked once more" in line for line in lines_of(task))
+
+
+def test_one_that_goes_down_as_it_is_asked_again_is_not_in_error(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.show(cluster.primary, kind=VEKind.CT, domain_id=7)
+    VE.objects.update(kind="ct")
+
+    def goes_down(uuid: str, *_: Any) -> Outcome:
+        cluster.primary.calls.append("reboot")
+        if cluster.primary.calls.count("reboot") == 2:
+            cluster.show(cluster.primary, domain_id=8)
+            raise Conflict("vmtest is not running")
+        return Outcome.REQUESTED
+
+    monkeypatch.setattr(cluster.primary, "reboot", goes_down)
+    assert run(power.restart(user=None, ve=cluster.vmtest)).state == "completed"
+
+
+def test_a_guest_that_ends_instead_of_restarting_is_started(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(uuid: str, *_: Any) -> Outcome:
+        cluster.show(cluster.primary, state=VEState.STOPPED, domain_id=None)
+        return Outcome.REQUESTED
+
+    monkeypatch.setattr(cluster.primary, "reboot", end)
+    task = run(power.restart(user=None, ve=cluster.vmtest))
+    assert (task.state, status(cluster.primary).state) == ("completed", VEState.RUNNING)
+    assert [title for title, _ in steps_of(task)] == [
+        "Asking vmtest to restart",
+        "Starting vmtest on primary",
+        "Recording the new state",
+    ]
 
 
 def test_a_refusal_of_the_engine_is_the_reason_of_the_task(cluster: Cluster) -> None:

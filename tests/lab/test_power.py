@@ -55,5 +55,13 @@ def test_it_restarts(guest: Guest) -> None:
     guest.does(power.restart, "running")
 
 
+@pytest.mark.parametrize("guest", GUESTS[:1], indirect=True, ids=["vmd-cli"])
+def test_one_that_is_set_to_end_instead_is_started_again(guest: Guest) -> None:
+    before = guest.domain_id
+    guest.panel.lab.virsh(guest.node, "set-lifecycle-action", guest.name, "reboot", "destroy", "--live")
+    guest.does(power.restart, "running")
+    assert guest.domain_id != before
+
+
 def test_it_is_forced_off(guest: Guest) -> None:
     guest.does(power.force_off, "stopped")
