@@ -139,6 +139,10 @@ def discard(
 def _check(run: TaskRun, step: Step, plan: Plan) -> Checked | None:
     """What the checks found; None when there was a move already, which is not checked again."""
     found = migration.locate(plan)
+    if found.leftover and latest(run, ABORT) is not None:  # an attempt that had found the target without it
+        step.command(equivalents.virsh(plan.ve, plan.target, "undefine"))
+        plan.target_driver.undefine(plan.uuid)
+        found = migration.locate(plan)
     if found.stayed and begun_before(run, ABORT) is not None:  # it was still under way when it was recovered
         raise JobFailed(*_given_up(plan, found))
     if found.arrived or found.moving:

@@ -16,6 +16,7 @@ from infrastructure.observe.recorder import Recorder
 from infrastructure.observe.writer import Feedback, Writer
 from infrastructure.services import inventory
 from infrastructure.services.endpoints import endpoint_for
+from infrastructure.services.migration.leftover import clear_leftovers
 
 log = structlog.get_logger("mooring.observe")
 POLL_SECONDS = 2.0
@@ -81,6 +82,7 @@ class NodeSource:
             self._sweep_at = now + SWEEP_SECONDS
             if self._shard.index == 1:
                 inventory.sweep()
+                clear_leftovers()
 
     def stop(self) -> None:
         """End all threads; one that is inside a hung call is left behind."""

@@ -103,7 +103,7 @@ def _watch(plan: Plan, on_progress: OnProgress, *, cause: str) -> MigrationProgr
         found = locate(plan)
         if found.arrived:
             return _last_job(plan) or last
-        stayed = stayed + 1 if found.stayed else 0
+        stayed = stayed + 1 if found.stayed or found.leftover else 0
         # Twice, because a job ends a moment before the target's half is cleared away, and begins a moment after.
         if stayed >= 2:
             advice = f"Bring {plan.target} back and retry the task, or choose another node."
@@ -178,6 +178,8 @@ def restore_autostart(plan: Plan, found: Whereabouts) -> bool:
 def abort(plan: Plan) -> Whereabouts:
     """Have libvirt abort the move, if one is under way, and wait until the VE is on one node again. Idempotent.
 
+    A definition that it left on the target is removed.
+
     DriverError of the source's refusal, JobFailed when it does not answer or the job does not end.
     """
     begun = time.monotonic()
@@ -185,6 +187,8 @@ def abort(plan: Plan) -> Whereabouts:
         found = locate(plan)
         if found.moving:
             plan.source_driver.abort(plan.uuid)
+        elif found.leftover:
+            plan.target_driver.undefine(plan.uuid)
         elif found.stayed or found.arrived or found.runs_on_target:
             return found
         passed = time.monotonic() - begun

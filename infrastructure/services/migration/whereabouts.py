@@ -74,6 +74,17 @@ class Whereabouts:
             return False
         return not self.target_silent or self.source.state is VEState.RUNNING
 
+    @property
+    def leftover(self) -> bool:
+        """The source executes it, no job moves it, and the target has kept no more than a definition."""
+        return (
+            not self.moving
+            and self.source is not None
+            and self.source.state is VEState.RUNNING
+            and self.target is not None
+            and self.target.state is VEState.STOPPED
+        )
+
     def words(self, plan: Plan) -> str:
         """Such as "vmtest runs on primary"; for messages, so every combination is told."""
         shown = [
