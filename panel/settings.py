@@ -213,7 +213,8 @@ USE_TZ = True
 def _build() -> str:
     """A name that changes with the assets, so that browsers may keep each build's files for ever."""
     digest = hashlib.sha256(__version__.encode())
-    for path in [*sorted((BASE_DIR / "static").rglob("*")), BASE_DIR / "package-lock.json"]:
+    others = [BASE_DIR / "package-lock.json", BASE_DIR / "panel" / "ui" / "stylesheet.py"]
+    for path in [*sorted((BASE_DIR / "static").rglob("*")), *others]:
         if path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
@@ -240,6 +241,11 @@ STATICFILES_DIRS = [
         }.items()
         if (_NPM / path).is_dir()
     ),
+]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "panel.ui.stylesheet.StylesheetFinder",
 ]
 WHITENOISE_USE_FINDERS = env.bool("MOORING_STATIC_FROM_SOURCE", default=False)
 WHITENOISE_MAX_AGE = 365 * 24 * 3600  # STATIC_URL carries the build
