@@ -16,7 +16,8 @@ from infrastructure.drivers.facts import (
     VEState,
     VEStatus,
 )
-from infrastructure.drivers.libvirt_codes import state_of, version_text
+from infrastructure.drivers.libvirt_answers import Asked, AskedAtOnce
+from infrastructure.drivers.libvirt_codes import version_text
 from infrastructure.drivers.libvirt_errors import broken_link, is_code, optional
 from infrastructure.drivers.libvirt_links import Links
 from infrastructure.drivers.libvirt_xml import attribute, domain_facts, network_layout, number, parse, text
@@ -50,7 +51,7 @@ class LibvirtInventory:
 
     def ve(self, uuid: str) -> VEFacts:
         link = self._links.holding(uuid)
-        return link.call(lambda conn: _ve_facts(lookup(conn, uuid), link.kind), doing="describe the VE")
+        return link.call(lambda conn: _ve_facts(lookup(conn, uuid), link.kind, Asked()), doing="describe the VE")
 
     def state(self, uuid: str) -> VEStatus:
         link = self._links.holding(uuid)
@@ -78,15 +79,15 @@ def lookup(connection: "libvirt.virConnect", uuid: str) -> "libvirt.virDomain":
 
 def status(domain: "libvirt.virDomain") -> VEStatus:
     """State and reason of a domain."""
-    number_, reason = domain.state()
-    return VEStatus(*state_of(number_, reason))
+    return Asked().status(domain)
 
 
 def _all_domains(connection: "libvirt.virConnect", kind: VEKind) -> list[VEFacts]:
+    domains, answers = connection.listAllDomains(), AskedAtOnce(connection)
     found: list[VEFacts] = []
-    for domain in connection.listAllDomains():
+    for domain in domains:
         try:
-            found.append(_ve_facts(domain, kind))
+            found.append(_ve_facts(domain, kind, answers))
         except libvirt.libvirtError as error:
             # It was undefined, or moved away, since the list was made.
             if not is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
@@ -94,60 +95,32 @@ def _all_domains(connection: "libvirt.virConnect", kind: VEKind) -> list[VEFacts
     return found
 
 
-def _ve_facts(domain: "libvirt.virDomain", kind: VEKind) -> VEFacts:
-    state = status(domain)
+def _ve_facts(domain: "libvirt.virDomain", kind: VEKind, answers: Asked) -> VEFacts:
+    state = answers.status(domain)
     try:
         facts = domain_facts(domain.XMLDesc())
     except DomainXmlError:
         # Still listed: a VE that cannot be described is not a VE that is gone.
         facts = VEFacts(uuid=domain.UUIDString(), name=domain.name(), kind=kind, state=state.state)
     stopped = state.state in (VEState.STOPPED, VEState.CRASHED)
+    is_vm = kind is VEKind.VM
+    sizes = answers.sizes(domain) if is_vm and not stopped else {}
     return dataclasses.replace(
         facts,
         kind=kind,
         state=state.state,
         reason=state.reason,
-        autostart=_or_zero(domain.autostart) == 1,
-        persistent=_or_zero(domain.isPersistent) == 1,
-        snapshots=_or_zero(domain.snapshotNum) if kind is VEKind.VM else 0,
-        managed_save=stopped and kind is VEKind.VM and _or_zero(domain.hasManagedSaveImage) == 1,
-        disks=_with_sizes(domain, facts.disks, active=not stopped) if kind is VEKind.VM else facts.disks,
+        autostart=answers.autostart(domain),
+        persistent=answers.persistent(domain),
+        snapshots=answers.snapshots(domain) if is_vm else 0,
+        managed_save=stopped and is_vm and answers.saved(domain),
+        disks=tuple(_with_size(domain, disk, sizes) for disk in facts.disks) if is_vm else facts.disks,
     )
 
 
-def _or_zero(ask: "object") -> int:
-    """The answer of an optional question; 0 where this engine does not know it."""
-    try:
-        return int(ask())  # type: ignore[operator]
-    except libvirt.libvirtError as error:
-        if is_code(error, libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_INVALID):
-            return 0
-        raise
-
-
-def _with_sizes(domain: "libvirt.virDomain", disks: tuple[DiskFacts, ...], *, active: bool) -> tuple[DiskFacts, ...]:
-    """The disks with their sizes, as far as libvirt tells them without waiting.
-
-    While a VM migrates in, ``blockInfo`` waits for the end of the migration; statistics with NOWAIT do not.
-    """
-    known = _sizes_without_waiting(domain) if active else {}
-    return tuple(
-        dataclasses.replace(disk, size_bytes=known[disk.target]) if disk.target in known else _with_size(domain, disk)
-        for disk in disks
-    )
-
-
-def _sizes_without_waiting(domain: "libvirt.virDomain") -> dict[str, int]:
-    """Device name → bytes, 0 for a disk that cannot be asked about now; {} from an engine without such statistics."""
-    with optional():
-        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-        ((_domain, stats),) = domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_BLOCK, flags)
-        numbers = range(stats.get("block.count", 0))
-        return {stats[f"block.{n}.name"]: int(stats.get(f"block.{n}.capacity", 0)) for n in numbers}
-    return {}
-
-
-def _with_size(domain: "libvirt.virDomain", disk: DiskFacts) -> DiskFacts:
+def _with_size(domain: "libvirt.virDomain", disk: DiskFacts, known: dict[str, int]) -> DiskFacts:
+    if disk.target in known:
+        return dataclasses.replace(disk, size_bytes=known[disk.target])
     if not disk.source or not disk.target:
         return disk
     with optional():  # a missing image must not hide its VE

@@ -50,9 +50,15 @@ def test_it_lists_virtual_environments_by_name(subject: Subject) -> None:
     assert subject.vm in {ve.uuid for ve in ves}
 
 
-def test_one_virtual_environment_is_described_as_in_the_list(subject: Subject) -> None:
-    listed = next(ve for ve in subject.driver.ves() if ve.uuid == subject.vm)
-    assert subject.driver.ve(subject.vm) == listed
+@pytest.mark.parametrize("change", ["none", "autostart", "suspend", "destroy"])
+def test_each_virtual_environment_is_described_as_in_the_list(subject: Subject, change: str) -> None:
+    driver, vm = subject.driver, subject.vm
+    driver.set_autostart(vm, change == "autostart")
+    if change not in ("none", "autostart"):
+        getattr(driver, change)(vm)
+    listed = {ve.uuid: ve for ve in driver.ves()}
+    assert listed == {uuid: driver.ve(uuid) for uuid in listed}
+    assert listed[vm].autostart is (change == "autostart")
 
 
 def test_the_live_xml_names_the_virtual_environment(subject: Subject) -> None:
