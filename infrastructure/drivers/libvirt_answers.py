@@ -1,6 +1,6 @@
 """What libvirt tells of a domain beside its XML: asked of the domain itself, or of all domains at once.
 
-Each question is a round trip to the node; at once, five take the place of six for each domain.
+Each question is a round trip to the node; at once, five take the place of five for each VM.
 """
 
 from collections.abc import Mapping
@@ -8,15 +8,17 @@ from typing import Any
 
 import libvirt
 
-from infrastructure.drivers.facts import VEStatus
+from infrastructure.drivers.facts import VEKind, VEStatus
 from infrastructure.drivers.libvirt_codes import state_of
 from infrastructure.drivers.libvirt_errors import is_code, optional
 
 # While a VM migrates in, other questions about its disks wait for the end of the migration.
 _FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-_MARKS = {
+_MARKS_OF_ALL = {
     "autostart": libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART,
     "persistent": libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT,
+}
+_MARKS = _MARKS_OF_ALL | {
     "saved": libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE,
     "snapshots": libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT,
 }
@@ -44,20 +46,25 @@ class Asked:
     def sizes(self, domain: "libvirt.virDomain") -> dict[str, int]:
         """Device name → bytes, of an active domain; 0 for a disk that cannot be asked about now."""
         with optional():
-            ((_domain, stats),) = domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_BLOCK, _FLAGS)
-            return _sizes(stats)
+            found = domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_BLOCK, _FLAGS)
+            for _domain, stats in found:  # none of a domain that has gone meanwhile
+                return _sizes(stats)
         return {}
 
 
 class AskedAtOnce(Asked):
     """Made of a connection's answers about all its domains; what the engine does not tell so is asked of the domain.
 
-    A domain that changes meanwhile sends an event, after which it is read again.
+    What changes meanwhile shows at the next look. Containers have neither snapshots nor saved states, and libvirt gives
+    no such statistics of them.
     """
 
-    def __init__(self, connection: "libvirt.virConnect") -> None:
-        self._marks = {name: _marked(connection, flag) for name, flag in _MARKS.items()}
+    def __init__(self, connection: "libvirt.virConnect", kind: VEKind) -> None:
+        marks = _MARKS if kind is VEKind.VM else _MARKS_OF_ALL
+        self._marks = {name: _marked(connection, flag) for name, flag in marks.items()}
         self._stats: dict[str, Mapping[str, Any]] = {}
+        if kind is VEKind.CT:
+            return
         with optional():
             groups = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_BLOCK
             found = connection.getAllDomainStats(groups, _FLAGS)
@@ -90,7 +97,7 @@ class AskedAtOnce(Asked):
 
     def _has(self, mark: str, domain: "libvirt.virDomain") -> bool | None:
         """None: the engine does not tell."""
-        marked = self._marks[mark]
+        marked = self._marks.get(mark)
         return None if marked is None else domain.UUIDString() in marked
 
 

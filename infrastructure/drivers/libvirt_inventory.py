@@ -83,7 +83,7 @@ def status(domain: "libvirt.virDomain") -> VEStatus:
 
 
 def _all_domains(connection: "libvirt.virConnect", kind: VEKind) -> list[VEFacts]:
-    domains, answers = connection.listAllDomains(), AskedAtOnce(connection)
+    domains, answers = connection.listAllDomains(), AskedAtOnce(connection, kind)
     found: list[VEFacts] = []
     for domain in domains:
         try:

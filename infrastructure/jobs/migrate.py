@@ -20,7 +20,7 @@ from infrastructure.jobs.moving import (
 from infrastructure.services import equivalents, migration
 from infrastructure.services.endpoints import endpoint_for
 from infrastructure.services.figures import duration
-from infrastructure.services.migration import Checked, Plan, Whereabouts, disks
+from infrastructure.services.migration import Checked, Plan, Whereabouts, disks, leftover
 from infrastructure.services.preflight import DiskCopy
 from tasks.errors import JobFailed
 from tasks.recovery import Recovery
@@ -111,6 +111,11 @@ def abort(run: TaskRun, *, ve_id: int, source_id: int, target_id: int, autostart
         run.command(equivalents.virsh(plan.ve, plan.source, "domjobabort"))
         found = migration.abort(plan)
         run.line(found.words(plan))
+        if found.target_silent:
+            with run.atomic():
+                leftover.expect(plan)
+        elif found.leftover:
+            found = _clear(run, plan)
         migration.restore_autostart(plan, found)
         migration.record_whereabouts(plan, found)
     finally:
@@ -139,10 +144,8 @@ def discard(
 def _check(run: TaskRun, step: Step, plan: Plan) -> Checked | None:
     """What the checks found; None when there was a move already, which is not checked again."""
     found = migration.locate(plan)
-    if found.leftover and latest(run, ABORT) is not None:  # an attempt that had found the target without it
-        step.command(equivalents.virsh(plan.ve, plan.target, "undefine"))
-        plan.target_driver.undefine(plan.uuid)
-        found = migration.locate(plan)
+    if found.leftover and leftover.expected(plan):
+        found = _clear(run, plan)
     if found.stayed and begun_before(run, ABORT) is not None:  # it was still under way when it was recovered
         raise JobFailed(*_given_up(plan, found))
     if found.arrived or found.moving:
@@ -152,6 +155,13 @@ def _check(run: TaskRun, step: Step, plan: Plan) -> Checked | None:
         disks.discard(plan, disks.from_json(args["copies"]))
         step.line(f"{plan.target} has deleted what an earlier attempt left")
     return check(step, plan)
+
+
+def _clear(run: TaskRun, plan: Plan) -> Whereabouts:
+    run.command(equivalents.virsh(plan.ve, plan.target, "undefine"))
+    found = leftover.clear(plan)
+    run.line(f"{plan.target} has forgotten its definition; {found.words(plan)}")
+    return found
 
 
 def _prepare_disks(run: TaskRun, plan: Plan, checked: Checked | None) -> tuple[DiskCopy, ...]:
@@ -234,7 +244,7 @@ def _settled(plan: Plan) -> Whereabouts:
         found = migration.locate(plan)
         if found.stayed:
             found = migration.locate(plan)  # a job that a dead worker just asked for begins a moment later
-        if found.stayed or found.moving or found.arrived or time.monotonic() > end:
+        if found.stayed or found.leftover or found.moving or found.arrived or time.monotonic() > end:
             return found
         time.sleep(1)
 

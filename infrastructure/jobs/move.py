@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infrastructure.choices import Kind
-from infrastructure.drivers.base import VEState
+from infrastructure.drivers.base import DriverError, VEState
 from infrastructure.jobs.moving import (
     begun_before,
     both_nodes,
@@ -21,7 +21,7 @@ from infrastructure.jobs.moving import (
 )
 from infrastructure.services import equivalents, migration
 from infrastructure.services.figures import MIB, duration
-from infrastructure.services.migration import Plan, Whereabouts, disks, offline
+from infrastructure.services.migration import Plan, Whereabouts, disks, leftover, offline
 from infrastructure.services.preflight import DiskCopy, used_bytes
 from tasks.choices import Level, UndoState
 from tasks.errors import JobFailed
@@ -137,7 +137,14 @@ def back(
     plan = migration.plan(ve_id=ve_id, source_id=source_id, target_id=target_id, live=False, autostart=autostart)
     unknown = TaskStep.objects.filter(task=run.task, undo_name=UNSTART, undo_state=UndoState.FAILED).exists()
     try:
-        found = offline.take_back(plan, copies=disks.from_json(copies or []), restart=restart, may_run_there=unknown)
+        try:
+            found = offline.take_back(
+                plan, copies=disks.from_json(copies or []), restart=restart, may_run_there=unknown
+            )
+        except (JobFailed, DriverError):
+            with run.atomic():
+                leftover.expect(plan)
+            raise
         run.line(found.words(plan))
         migration.record_whereabouts(plan, found)
     finally:

@@ -152,7 +152,7 @@ def restart(run: TaskRun, *, ve_id: int) -> None:
         try:
             guest.engine.reboot(guest.uuid)
             step.line("The guest was asked to restart")
-            ended = _wait_for_restart(step, guest, seen)
+            ended = _wait_for_restart(step, guest, seen) or seen.is_down()
         finally:
             seen.close()
         if not ended:
@@ -207,15 +207,16 @@ def resume(run: TaskRun, *, ve_id: int) -> None:
 
 def _wait_for_restart(step: Step, guest: Guest, seen: "_Reboots") -> bool:
     """True when the guest restarted or is down for good."""
+    words = "waiting for the guest to go down"
     if guest.ve.is_vm:
-        return _poll(step, seen.happened, RESTART_SECONDS, "waiting for the guest to go down")
-    if _poll(step, seen.happened, AGAIN_SECONDS, "waiting for the guest to go down"):
+        return _poll(step, seen.happened, RESTART_SECONDS, words)
+    if _poll(step, seen.happened, AGAIN_SECONDS, words):
         return True
     # The kernel drops a signal that the init of a container does not handle yet.
-    with suppress(Conflict):  # it goes down at this moment
+    with suppress(Conflict, NotFound, Unreachable):  # it goes down at this moment
         guest.engine.reboot(guest.uuid)
         step.line(f"It has not gone down within {AGAIN_SECONDS:.0f} s and was asked once more")
-    return _poll(step, seen.happened, RESTART_SECONDS - AGAIN_SECONDS, "waiting for the guest to go down")
+    return _poll(step, seen.happened, RESTART_SECONDS - AGAIN_SECONDS, words)
 
 
 class _Reboots:
@@ -249,6 +250,11 @@ class _Reboots:
             return self.stays_down
         self._down_since = None
         return ve.domain_id is not None and ve.domain_id != self._before
+
+    def is_down(self) -> bool:
+        """Whether it was down at the last look, for however short a time: then it is started without more waiting."""
+        self.stays_down = self._down_since is not None
+        return self.stays_down
 
     def close(self) -> None:
         self._subscription.close()

@@ -3,7 +3,7 @@
 from infrastructure.models.console import ConsoleSession, ConsoleTicket
 from infrastructure.models.inventory import InventoryRevision, Removal
 from infrastructure.models.node import Node, NodeInterfaces, NodeNetwork
-from infrastructure.models.ve import VE, Placement
+from infrastructure.models.ve import VE, Leftover, Placement
 from infrastructure.models.words import VEWords
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ConsoleSession",
     "ConsoleTicket",
     "InventoryRevision",
+    "Leftover",
     "Node",
     "NodeInterfaces",
     "NodeNetwork",

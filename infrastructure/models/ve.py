@@ -88,3 +88,17 @@ class Placement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.ve} on {self.node}: {self.state}"
+
+
+class Leftover(models.Model):
+    """A definition that a failed migration may have left on its target, which did not answer when it ended."""
+
+    ve = models.ForeignKey(VE, on_delete=models.CASCADE, related_name="+")
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="+", help_text="the target")
+    since = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["ve", "node"], name="one_leftover_a_node")]
+
+    def __str__(self) -> str:
+        return f"{self.ve} on {self.node}"

@@ -15,7 +15,7 @@ document.addEventListener("change", (event) => {
 
 // A request that was refused had taken the place of checks under way (hx-sync), and what refused it may change them.
 document.addEventListener("htmx:afterRequest", (event) => {
-  const { elt, successful, xhr } = event.detail;
-  if (elt.id !== "migrate-form" || successful || xhr.status === 422) return; // 422 brings the dialog anew
+  const { elt, xhr } = event.detail;
+  if (elt.id !== "migrate-form" || xhr.status < 400 || xhr.status === 422) return; // 422 brings the dialog anew
   setTimeout(() => document.getElementById("migrate-again")?.click());
 });

@@ -78,8 +78,10 @@ class Migration:
         return self.task
 
     def _until_online(self) -> None:
-        """Until the panel, too, has seen that what the last fault broke is back: it takes no node before."""
-        until(lambda: not self._query("Node.objects.exclude(state='online').exists()"), 30, "a node is not online")
+        """Until the panel, too, has seen that what the last fault broke is back, and has cleared what it left there."""
+        away = "Node.objects.exclude(state='online').exists()"
+        left = "Leftover.objects.exists()"
+        until(lambda: not self._query(f"{away} or {left}"), 30, "a node is not online, or holds a leftover")
 
     def state(self) -> str:
         return str(self.tasks.value(self.task, "state"))

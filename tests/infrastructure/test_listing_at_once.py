@@ -28,7 +28,7 @@ class Counted:
     def getAllDomainStats(self, groups: int, flags: int) -> list[Any]:
         if "stats" in self._lacks:
             raise UNKNOWN
-        return self._connection.getAllDomainStats(groups, 0)
+        return self._connection.getAllDomainStats(groups, flags)
 
 
 class _Domain:

@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from infrastructure.drivers.base import Conflict, Unreachable
 from infrastructure.drivers.facts import VEState, VEStatus
-from infrastructure.models import Node
-from infrastructure.services import inventory, migration
+from infrastructure.jobs import clear
+from infrastructure.models import VE, Leftover, Node
+from infrastructure.services import inventory, migration, power
 from infrastructure.services.migration import execution
 from infrastructure.services.migration.leftover import clear_leftovers
+from panel.audit.models import AuditRecord
 from tasks.models import Task
-from tasks.services import retry
+from tasks.services import cancel, retry
 from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, lines_of, run
 
 
@@ -23,6 +24,8 @@ from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, lines_
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("POLL_SECONDS", 0.01), ("SETTLE_SECONDS", 0.2), ("ABORT_SECONDS", 0.2)):
         monkeypatch.setattr(execution, name, seconds)
+    monkeypatch.setattr(clear, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(clear, "SETTLE_SECONDS", 0.2)
 
 
 def leave(cluster: Cluster) -> None:
@@ -54,20 +57,43 @@ def start(cluster: Cluster) -> Task:
 
 def test_it_is_removed_by_a_task_of_its_own(cluster: Cluster, failed: Task) -> None:
     (task,) = clear_leftovers()
-    assert (task.title, task.initiator) == ("Removing what a failed migration of vmtest left on secondnode1", None)
+    assert task.title == "Clearing what a failed migration of vmtest may have left on secondnode1"
+    assert task.initiator is None
     assert clear_leftovers() == []
     task = run(task)
     assert (task.state, task.reason) == ("completed", "")
     assert commands_of(task) == ["virsh -c qemu+tls://secondnode1.lab/system undefine vmtest"]
     assert VMTEST not in cluster.secondnode1.ves_by_uuid
     assert cluster.where() == ["primary"]
+    assert clear_leftovers() == [] and not Leftover.objects.exists()
+
+
+def test_a_target_that_kept_nothing_is_looked_at_once(cluster: Cluster, failed: Task) -> None:
+    del cluster.secondnode1.ves_by_uuid[VMTEST]
+    (task,) = clear_leftovers()
+    task = run(task)
+    assert (task.state, commands_of(task)) == ("completed", [])
+    assert any("already done" in line for line in lines_of(task))
+    leave(cluster)  # now it is somebody's own
     assert clear_leftovers() == []
+    assert "undefine" not in cluster.secondnode1.calls
+
+
+def test_a_daemon_that_still_goes_on_is_waited_for(cluster: Cluster, failed: Task) -> None:
+    waiting = replace(cluster.primary.ves_by_uuid[VMTEST], state=VEState.PAUSED, reason="migration")
+    cluster.secondnode1.ves_by_uuid[VMTEST] = waiting
+    looks = iter(range(99))
+    cluster.secondnode1.fail("state", lambda: leave(cluster) if next(looks) == 2 else None, times=5)
+    (task,) = clear_leftovers()
+    assert run(task).state == "completed"
+    assert VMTEST not in cluster.secondnode1.ves_by_uuid
 
 
 def test_a_retry_that_comes_first_removes_it_itself(cluster: Cluster, failed: Task) -> None:
     task = run(retry(user=None, task=failed))
     assert (task.state, task.reason) == ("completed", "")
     assert cluster.where() == ["secondnode1"]
+    assert clear_leftovers() == [] and not Leftover.objects.exists()
 
 
 def test_one_that_shows_before_the_task_has_ended_goes_with_its_undo(cluster: Cluster) -> None:
@@ -79,60 +105,73 @@ def test_one_that_shows_before_the_task_has_ended_goes_with_its_undo(cluster: Cl
     task = run(start(cluster))
     assert task.state == "failed" and "is stopped on secondnode1" in task.reason
     assert VMTEST not in cluster.secondnode1.ves_by_uuid
-    assert lines_of(task)[-1] == "vmtest runs on primary"
+    assert lines_of(task)[-1] == "secondnode1 has forgotten its definition; vmtest runs on primary"
+    assert not Leftover.objects.exists()
 
 
-def not_by_a_migration(task: Task) -> None:
-    Task.objects.all().delete()
+def test_a_definition_of_somebodys_own_is_never_touched(cluster: Cluster) -> None:
+    def cancelled() -> None:
+        raise Conflict("The job was aborted")
+
+    cluster.primary.fail("migrate", cancelled)
+    task = run(start(cluster))  # the target answered and had nothing: nothing is expected there
+    leave(cluster)
+    inventory.refresh(cluster.rows["secondnode1"])
+    assert clear_leftovers() == []
+    task = run(retry(user=None, task=task))
+    assert task.state == "failed" and "secondnode1 has vmtest too (stopped)" in task.reason
+    assert VMTEST in cluster.secondnode1.ves_by_uuid
 
 
-def to_another_node(task: Task) -> None:
-    Task.objects.update(params=task.params | {"target_id": 77})
+def silent(cluster: Cluster) -> None:
+    Node.objects.filter(name="secondnode1").update(state="unreachable")
 
 
-def long_ago(task: Task) -> None:
-    Task.objects.update(finished_at=timezone.now() - timedelta(hours=25))
+def not_heard_of_since(cluster: Cluster) -> None:
+    Leftover.objects.update(since=timezone.now())
 
 
-def ended_by_its_checks(task: Task) -> None:
-    task.steps.update(undo_name="")
+def paused(cluster: Cluster) -> None:
+    VE.objects.update(state="paused")
 
 
-def went_well(task: Task) -> None:
-    Task.objects.update(state="completed")
+def there_by_now(cluster: Cluster) -> None:
+    VE.objects.update(node=Node.objects.get(name="secondnode1"))
+
+
+def long_ago(cluster: Cluster) -> None:
+    Leftover.objects.update(since=timezone.now() - timedelta(hours=25))
 
 
 @pytest.mark.parametrize(
-    "otherwise",
-    [not_by_a_migration, to_another_node, long_ago, ended_by_its_checks, went_well],
-    ids=lambda it: it.__name__,
+    "otherwise", [silent, not_heard_of_since, paused, there_by_now, long_ago], ids=lambda it: it.__name__
 )
-def test_what_no_migration_explains_is_left(cluster: Cluster, failed: Task, otherwise: Callable[[Task], None]) -> None:
-    otherwise(failed)
+def test_nothing_is_started_while_the_look_could_tell_nothing(
+    cluster: Cluster, failed: Task, otherwise: Callable[[Cluster], None]
+) -> None:
+    otherwise(cluster)
     assert clear_leftovers() == []
 
 
-@pytest.mark.parametrize("changes", [{"state": "unreachable"}, {"state": "refused"}])
-def test_a_node_that_does_not_answer_is_not_asked(cluster: Cluster, failed: Task, changes: dict[str, Any]) -> None:
-    Node.objects.filter(name="secondnode1").update(**changes)
+def test_other_work_on_the_ve_goes_first_and_leaves_no_trace_in_the_audit(cluster: Cluster, failed: Task) -> None:
+    stopping = power.stop(user=None, ve=cluster.vmtest)
+    before = AuditRecord.objects.count()
     assert clear_leftovers() == []
+    assert AuditRecord.objects.count() == before
+    cancel(stopping)
+    assert len(clear_leftovers()) == 1
 
 
-def test_it_is_left_when_the_guest_has_stopped_meanwhile(cluster: Cluster, failed: Task) -> None:
+def test_one_that_could_not_find_out_is_followed_by_another(cluster: Cluster, failed: Task) -> None:
     (task,) = clear_leftovers()
     cluster.show(cluster.primary, state=VEState.STOPPED)
     task = run(task)
     assert task.state == "failed" and "left as it is" in task.reason
     assert VMTEST in cluster.secondnode1.ves_by_uuid
+    cluster.show(cluster.primary, state=VEState.RUNNING)
     assert clear_leftovers() == []
-
-
-def test_one_that_is_gone_already_is_said(cluster: Cluster, failed: Task) -> None:
-    (task,) = clear_leftovers()
-    del cluster.secondnode1.ves_by_uuid[VMTEST]
-    task = run(task)
-    assert task.state == "completed"
-    assert any("already done" in line for line in lines_of(task))
+    Task.objects.filter(pk=task.pk).update(created_at=timezone.now() - timedelta(minutes=11))
+    assert len(clear_leftovers()) == 1
 
 
 def test_a_refusal_of_the_engine_is_told(cluster: Cluster, failed: Task) -> None:
@@ -140,3 +179,4 @@ def test_a_refusal_of_the_engine_is_told(cluster: Cluster, failed: Task) -> None
     cluster.secondnode1.fail("undefine", Conflict("vmtest is not stopped", advice="Shut it down first."))
     task = run(task)
     assert (task.state, task.advice) == ("failed", "Shut it down first.")
+    assert Leftover.objects.exists()

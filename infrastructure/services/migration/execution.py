@@ -176,9 +176,7 @@ def restore_autostart(plan: Plan, found: Whereabouts) -> bool:
 
 
 def abort(plan: Plan) -> Whereabouts:
-    """Have libvirt abort the move, if one is under way, and wait until the VE is on one node again. Idempotent.
-
-    A definition that it left on the target is removed.
+    """Have libvirt abort the move, if one is under way, and wait until one node alone has the guest. Idempotent.
 
     DriverError of the source's refusal, JobFailed when it does not answer or the job does not end.
     """
@@ -187,9 +185,7 @@ def abort(plan: Plan) -> Whereabouts:
         found = locate(plan)
         if found.moving:
             plan.source_driver.abort(plan.uuid)
-        elif found.leftover:
-            plan.target_driver.undefine(plan.uuid)
-        elif found.stayed or found.arrived or found.runs_on_target:
+        elif found.stayed or found.leftover or found.arrived or found.runs_on_target:
             return found
         passed = time.monotonic() - begun
         if passed > ABORT_SECONDS or (found.source_silent and passed > SILENT_SECONDS):

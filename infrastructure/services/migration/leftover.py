@@ -1,73 +1,88 @@
-"""A definition that a failed migration left on its target; a task removes it once the node shows it.
+"""A definition that a failed migration left on its target; a task removes it when the node answers again.
 
 libvirt writes the target's definition just before the switch. A libvirtd that hung at that moment and goes on after the
-source took the guest back drops the guest and keeps the definition. The node's next migration of it would be refused.
+source took the guest back drops the guest and keeps the definition. The next migration to this node would be refused.
+Only what a migration expects to have left is removed: a row says so, from the end of the migration, which found the
+target silent and had found it without the VE before, to the first look at a target that answers.
 """
 
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from infrastructure.choices import NodeState, VEState
-from infrastructure.models import Placement
-from infrastructure.services.migration.request import LIVE, OFFLINE
-from tasks.choices import FINAL_STATES, State
+from infrastructure.models import Leftover
+from infrastructure.services.migration.plan import Plan
+from infrastructure.services.migration.whereabouts import Whereabouts, locate
+from tasks.choices import OPEN_STATES
 from tasks.errors import TaskConflict
-from tasks.models import Task, TaskStep
+from tasks.models import Task, TaskLock
 from tasks.services import Target, enqueue
 
 CLEAR = "ve.clear"
-# Saved by a migration once its checks had found that the target has no such VE: what is there now came of it.
-_SAVED = (f"{LIVE}.abort", f"{OFFLINE}.back")
-_BADLY = FINAL_STATES - {State.COMPLETED, State.WARNING}
-_RECENT = timedelta(days=1)  # what shows later may be somebody's own
+_KEPT = timedelta(days=1)  # what shows later may be somebody's own
+_AGAIN = timedelta(minutes=10)  # after a task that could not find out
+
+
+def expect(plan: Plan) -> None:
+    """Remember that the target may have kept the definition."""
+    Leftover.objects.update_or_create(ve=plan.ve, node=plan.target, defaults={"since": timezone.now()})
+
+
+def expected(plan: Plan) -> bool:
+    return Leftover.objects.filter(ve=plan.ve, node=plan.target).exists()
+
+
+def clear(plan: Plan) -> Whereabouts:
+    """Have the target forget its definition of a VE that runs on the source; where it is then. DriverError."""
+    if locate(plan).leftover:
+        plan.target_driver.undefine(plan.uuid)
+    settle(plan)
+    return locate(plan)
+
+
+def settle(plan: Plan) -> None:
+    """The target has answered: what it shows from now on did not come of the migration."""
+    Leftover.objects.filter(ve=plan.ve, node=plan.target).delete()
 
 
 def clear_leftovers() -> list[Task]:
-    """Start a task for each definition that a failed migration left, by what the inventory shows; the tasks."""
+    """Start a task for each node that answers again and may have kept a definition; those started."""
+    if (old := Leftover.objects.filter(since__lt=timezone.now() - _KEPT)).exists():
+        old.delete()
     tasks = []
-    for stray, move in _found():
-        with suppress(TaskConflict):  # something is done to the VE: a later look finds it again
+    for left in _ready():
+        with suppress(TaskConflict):
             tasks.append(
                 enqueue(
                     CLEAR,
                     user=None,
-                    params={name: move.params[name] for name in ("ve_id", "source_id", "target_id")},
-                    title_args={"ve": stray.ve.name, "node": stray.node.name},
-                    targets=[Target("ve", stray.ve.pk, stray.ve.name), Target("node", stray.node.pk, stray.node.name)],
-                    place=stray.node.name,
-                    permission_object=stray.ve,
+                    params={"ve_id": left.ve_id, "source_id": left.ve.node_id, "target_id": left.node_id},
+                    title_args={"ve": left.ve.name, "node": left.node.name},
+                    targets=[Target("ve", left.ve_id, left.ve.name), Target("node", left.node_id, left.node.name)],
+                    place=left.node.name,
+                    permission_object=left.ve,
                 )
             )
     return tasks
 
 
-def _found() -> Iterator[tuple[Placement, Task]]:
-    """Stopped VEs on a node that run on another, each with the failed migration that explains it."""
-    recent = Task.objects.filter(state__in=_BADLY, queue="migrate", finished_at__gte=timezone.now() - _RECENT)
-    moves = {move.params["ve_id"]: move for move in recent.filter(kind__in=(LIVE, OFFLINE)).order_by("pk")}
-    if not moves:
-        return
-    strays = Placement.objects.filter(
-        ve__in=moves,
-        ve__state__in=(VEState.RUNNING, VEState.PAUSED),
-        state=VEState.STOPPED,
+def _ready() -> Iterator[Leftover]:
+    """Those whose node has answered since, whose VE runs elsewhere, and about which nothing else is being done."""
+    rows = Leftover.objects.filter(
         node__state=NodeState.ONLINE,
+        node__observed_at__gt=F("since"),
+        ve__state=VEState.RUNNING,
+        ve__node__state=NodeState.ONLINE,
     )
-    for stray in strays.exclude(node=F("ve__node")).select_related("ve", "node"):
-        move = moves[stray.ve_id]
-        nodes = move.params["source_id"], move.params["target_id"]
-        if nodes == (stray.ve.node_id, stray.node_id) and _explains(move, stray):
-            yield stray, move
-
-
-def _explains(move: Task, stray: Placement) -> bool:
-    """Whether it got so far, and nothing came after it: a later migration, or a task that cleared, tells more."""
-    of_it = Task.objects.filter(targets__object_type="ve", targets__object_id=stray.ve_id)
-    later = of_it.filter(kind__in=(LIVE, OFFLINE), pk__gt=move.pk)
-    cleared = of_it.filter(kind=CLEAR, created_at__gte=move.finished_at)
-    got_so_far = TaskStep.objects.filter(task=move, undo_name__in=_SAVED)
-    return got_so_far.exists() and not later.exists() and not cleared.exists()
+    for left in rows.exclude(node=F("ve__node")).select_related("ve", "node"):
+        # A conflict would be written to the audit log each time.
+        keys = [f"ve:{left.ve_id}", f"node:{left.node_id}", f"node:{left.ve.node_id}"]
+        lately = Q(state__in=OPEN_STATES) | Q(created_at__gt=timezone.now() - _AGAIN)
+        before = Task.objects.filter(lately, kind=CLEAR, targets__object_type="ve", targets__object_id=left.ve_id)
+        held = TaskLock.objects.filter(Q(key=keys[0]) | Q(key__in=keys[1:], shared=False))
+        if not held.exists() and not before.filter(created_at__gt=left.since).exists():
+            yield left
