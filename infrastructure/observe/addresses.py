@@ -20,6 +20,7 @@ AGAIN_SECONDS = 60.0
 # A guest gets its address some seconds after its start.
 YOUNG_SECONDS = 120.0
 YOUNG_AGAIN_SECONDS = 5.0
+EARLY_SECONDS = 0.5  # rounds come with the samples, of which one may be a moment early
 
 
 class Schedule:
@@ -50,7 +51,7 @@ class Schedule:
 
     def take(self, now: float) -> list[str]:
         """The VEs to ask now; they come again after a minute, or sooner by ``answered``."""
-        due = [uuid for uuid, at in self._due.items() if at <= now]
+        due = [uuid for uuid, at in self._due.items() if at <= now + EARLY_SECONDS]
         for uuid in due:
             self._due[uuid] = now + AGAIN_SECONDS
         return due

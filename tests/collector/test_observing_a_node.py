@@ -6,7 +6,7 @@ import pytest
 
 from infrastructure.drivers.base import Refused
 from infrastructure.drivers.facts import VEState
-from infrastructure.observe.addresses import uptime
+from infrastructure.observe.addresses import Schedule, uptime
 from infrastructure.observe.backoff import Backoff
 from infrastructure.observe.messages import Addresses, Booted, Failed, Left, Listed, Seen
 from infrastructure.services.inventory_samples import NodeReading
@@ -222,6 +222,15 @@ def test_addresses_are_asked_for_often_while_a_guest_is_young(observed: Observed
     observed.engine.calls.clear()
     assert not only(observed.pass_time(50), Addresses)
     assert observed.engine.calls.count("addresses") <= 1
+
+
+def test_a_round_that_comes_a_moment_early_counts() -> None:
+    schedule = Schedule()
+    schedule.running(["vmtest"], 0.0)
+    assert schedule.take(0.0) == ["vmtest"]
+    schedule.answered("vmtest", False, 0.01)
+    assert schedule.take(4.0) == []
+    assert schedule.take(5.0) == ["vmtest"]
 
 
 def test_the_same_address_is_told_again_after_a_change_of_the_ve(observed: Observed) -> None:
