@@ -1,7 +1,7 @@
 """Starting and stopping VEs.  Each operation looks at the state first, so that it can be repeated."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import libvirt
 
@@ -16,7 +16,9 @@ from infrastructure.drivers.libvirt_xml import domain_facts
 # The first start after a node's boot probes QEMU: about 10 s under emulation.
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-INIT_SECONDS = 10.0  # after its start, until libvirt knows which process of a container to signal
+INIT_SECONDS = 3.0  # after its start, until libvirt knows which process of a container to signal
+# The one child of libvirt's controller of a container is its init.
+_SIGNAL = 'kill -s "$1" $(cat "/proc/$2/task/$2/children")'
 _UP = (VEState.RUNNING, VEState.PAUSED, VEState.SHUTTING_DOWN, VEState.SUSPENDED, VEState.CRASHED)
 _DOWN = (VEState.STOPPED,)
 _SHUTDOWN_FLAGS = {
@@ -31,25 +33,44 @@ _REBOOT_FLAGS = {
 }
 
 
-class LibvirtPower:
-    """The PowerControl protocol."""
+class _InitUnknown(Conflict):
+    """libvirt missed which process of a container is its init; it does not learn that any more until the next start."""
 
-    def __init__(self, links: Links) -> None:
+    def __init__(self, name: str, controller: int) -> None:
+        super().__init__(
+            f"libvirt does not know the init of {name} and cannot signal it",
+            code="VIR_ERR_OPERATION_INVALID",
+            advice="Shut it down from inside, or force it off: it loses what it has not written.",
+        )
+        self.controller = controller
+
+
+class LibvirtPower:
+    """The PowerControl protocol. run: a command on the node, where it can be reached by SSH."""
+
+    def __init__(self, links: Links, run: Callable[[Collection[str]], object] | None = None) -> None:
         self._links = links
+        self._run = run
 
     def start(self, uuid: str) -> Outcome:
         return self._change(uuid, _start, "start the VE", START_SECONDS)
 
     def shutdown(self, uuid: str, mode: ShutdownMode = ShutdownMode.AUTO) -> Outcome:
         kind = self._links.holding(uuid).kind
-        return self._change(uuid, lambda domain: _shutdown(domain, kind, mode), "shut the VE down", STOP_SECONDS)
+        try:
+            return self._change(uuid, lambda domain: _shutdown(domain, kind, mode), "shut the VE down", STOP_SECONDS)
+        except _InitUnknown as missed:
+            return self._signal(missed, "TERM")
 
     def destroy(self, uuid: str) -> Outcome:
         return self._change(uuid, _destroy, "force the VE off", STOP_SECONDS)
 
     def reboot(self, uuid: str, mode: ShutdownMode = ShutdownMode.AUTO) -> Outcome:
         kind = self._links.holding(uuid).kind
-        return self._change(uuid, lambda domain: _reboot(domain, kind, mode), "restart the VE", STOP_SECONDS)
+        try:
+            return self._change(uuid, lambda domain: _reboot(domain, kind, mode), "restart the VE", STOP_SECONDS)
+        except _InitUnknown as missed:
+            return self._signal(missed, "HUP")
 
     def suspend(self, uuid: str) -> Outcome:
         return self._change(uuid, _suspend, "pause the VE", STOP_SECONDS)
@@ -59,6 +80,13 @@ class LibvirtPower:
 
     def set_autostart(self, uuid: str, enabled: bool) -> Outcome:
         return self._change(uuid, lambda domain: _set_autostart(domain, enabled), "set autostart", STOP_SECONDS)
+
+    def _signal(self, missed: _InitUnknown, name: str) -> Outcome:
+        """Send the signal that libvirt sends, past libvirt."""
+        if self._run is None:
+            raise missed
+        self._run(["sh", "-c", _SIGNAL, "sh", name, str(missed.controller)])
+        return Outcome.REQUESTED
 
     def _change(self, uuid: str, fn: "Callable[[libvirt.virDomain], Outcome]", doing: str, seconds: float) -> Outcome:
         return self._links.holding(uuid).call(lambda conn: fn(lookup(conn, uuid)), deadline=seconds, doing=doing)
@@ -109,15 +137,17 @@ def _reboot(domain: "libvirt.virDomain", kind: VEKind, mode: ShutdownMode) -> Ou
 
 
 def _once_init_is_known(domain: "libvirt.virDomain", kind: VEKind, request: Callable[[], None]) -> None:
-    """A container that was just started runs before libvirt hears of its init; till then it cannot be signalled."""
+    """A container that was just started runs before libvirt hears of its init. _InitUnknown when it never does."""
     end = time.monotonic() + INIT_SECONDS
     while True:
         try:
             return request()
         except libvirt.libvirtError as error:
-            young = kind is VEKind.CT and is_code(error, libvirt.VIR_ERR_OPERATION_INVALID)
-            if not young or time.monotonic() > end or status(domain).state is not VEState.RUNNING:
+            unknown = kind is VEKind.CT and is_code(error, libvirt.VIR_ERR_OPERATION_INVALID)
+            if not unknown or status(domain).state is not VEState.RUNNING:
                 raise
+            if time.monotonic() > end:
+                raise _InitUnknown(domain.name(), domain.ID()) from None
         time.sleep(0.2)
 
 

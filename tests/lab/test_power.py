@@ -55,6 +55,24 @@ def test_it_restarts(guest: Guest) -> None:
     guest.does(power.restart, "running")
 
 
+@pytest.mark.parametrize("guest", GUESTS[1:], indirect=True, ids=["ct3"])
+def test_a_container_whose_init_libvirt_has_missed_restarts_and_stops(guest: Guest) -> None:
+    for service in (power.restart, power.stop):
+        forget_init(guest)
+        guest.does(service, "stopped" if service is power.stop else "running")
+
+
+def forget_init(guest: Guest) -> None:
+    """libvirtd hears of a container's init once; started without the note that it keeps of it, it never knows."""
+    status = f"/run/libvirt/lxc/{guest.name}.xml"
+    script = f"service libvirtd stop && sed -i '/<init pid=/d' {status} && service libvirtd start"
+    guest.panel.lab.exec(guest.node, "sh", "-c", script)
+    refused = guest.panel.lab.exec(
+        guest.node, "sh", "-c", f"virsh -c lxc:///system shutdown --mode signal {guest.name} 2>&1 || true"
+    )
+    assert "Init process ID is not yet known" in refused
+
+
 @pytest.mark.parametrize("guest", GUESTS[:1], indirect=True, ids=["vmd-cli"])
 def test_one_that_is_set_to_end_instead_is_started_again(guest: Guest) -> None:
     before = guest.domain_id
