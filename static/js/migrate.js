@@ -12,10 +12,3 @@ document.addEventListener("change", (event) => {
   pill.textContent = "Checking";
   document.getElementById("migrate-checks").setAttribute("aria-busy", "true");
 });
-
-// A request that was refused had taken the place of checks under way (hx-sync), and what refused it may change them.
-document.addEventListener("htmx:afterRequest", (event) => {
-  const { elt, xhr } = event.detail;
-  if (elt.id !== "migrate-form" || xhr.status < 400 || xhr.status === 422) return; // 422 brings the dialog anew
-  setTimeout(() => document.getElementById("migrate-again")?.click());
-});

@@ -120,42 +120,6 @@ def test_checks_that_come_after_the_dialog_was_closed_have_no_place_and_are_drop
     page.wait_for_timeout(1000)
 
 
-def test_a_refused_migration_keeps_the_dialog_and_its_checks_are_made_again(
-    page: Page, query: Callable[[str], Any]
-) -> None:
-    page.goto("/infrastructure/ves/?q=vmtest")
-    page.get_by_role("link", name="vmtest", exact=True).click()
-    page.get_by_role("toolbar", name="vmtest actions").get_by_role("button", name="Migrate").click()
-    dialog = page.get_by_role("dialog", name="Migrate vmtest")
-    submit = dialog.get_by_role("button", name=re.compile("^Migrate to "))
-    expect(submit).to_be_enabled(timeout=20_000)
-    held: list[Route] = []
-    page.route("**/migrate/checks/**", lambda route: held.append(route))
-    with page.expect_request("**/migrate/checks/**"):
-        dialog.get_by_label("Copy disks").check()
-
-    other = query(_IN_THE_WAY)
-    try:
-        with page.expect_request("**/migrate/checks/**"):
-            submit.click()
-        expect(page.get_by_text("vmtest is being paused", exact=False).first).to_be_visible()
-    finally:
-        query(f"Task.objects.filter(pk={other}).delete()[0]")
-    with page.expect_response("**/migrate/checks/**") as answer:
-        held.pop().continue_()
-    assert answer.value.status == 200
-    expect(dialog.get_by_label("Copy disks")).to_be_checked()
-
-
-# A task of a queue that no worker serves, as one that waits for a free one.
-_IN_THE_WAY = """(
-    lambda ve, task: (TaskLock.objects.create(key=f've:{ve.pk}', task=task), task.pk)[1]
-)(
-    VE.objects.get(name='vmtest'),
-    Task.objects.create(kind='ve.pause', title='Pausing vmtest', queue='nobody', params_hash='x', state='queued'),
-)"""
-
-
 def picture(page: Page, name: str) -> None:
     """The README's picture comes from here; the folder is not committed."""
     folder = ROOT / "screenshots"
