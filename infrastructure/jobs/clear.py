@@ -2,8 +2,8 @@
 
 import time
 
-from infrastructure.jobs.moving import both_nodes
-from infrastructure.services import equivalents, inventory, migration
+from infrastructure.jobs.moving import both_nodes, clear_leftover
+from infrastructure.services import inventory, migration
 from infrastructure.services.migration import Plan, Whereabouts, leftover
 from infrastructure.services.migration.request import PERMISSION
 from tasks.errors import JobFailed
@@ -38,11 +38,10 @@ def clear(run: TaskRun, *, ve_id: int, source_id: int, target_id: int) -> None:
             raise JobFailed(f"It was left as it is: {found.words(plan)}.", "Look at both nodes.")
         if found.stayed:
             step.already_done(f"{plan.target} has nothing of it")
+            leftover.settle(plan)
     if found.leftover:
-        with run.step(f"Removing the definition from {plan.target}") as step:
-            step.command(equivalents.virsh(plan.ve, plan.target, "undefine"))
-            step.line(f"{leftover.clear(plan).words(plan)}; disks were not touched")
-    leftover.settle(plan)
+        with run.step(f"Removing the definition from {plan.target}"):
+            clear_leftover(run, plan)
     inventory.refresh(plan.target, plan.ve)
 
 

@@ -11,6 +11,7 @@ from infrastructure.jobs.moving import (
     both_nodes,
     check,
     check_right,
+    clear_leftover,
     lanes,
     latest,
     left_behind,
@@ -115,7 +116,7 @@ def abort(run: TaskRun, *, ve_id: int, source_id: int, target_id: int, autostart
             with run.atomic():
                 leftover.expect(plan)
         elif found.leftover:
-            found = _clear(run, plan)
+            found = clear_leftover(run, plan)
         migration.restore_autostart(plan, found)
         migration.record_whereabouts(plan, found)
     finally:
@@ -145,7 +146,7 @@ def _check(run: TaskRun, step: Step, plan: Plan) -> Checked | None:
     """What the checks found; None when there was a move already, which is not checked again."""
     found = migration.locate(plan)
     if found.leftover and leftover.expected(plan):
-        found = _clear(run, plan)
+        found = clear_leftover(run, plan)
     if found.stayed and begun_before(run, ABORT) is not None:  # it was still under way when it was recovered
         raise JobFailed(*_given_up(plan, found))
     if found.arrived or found.moving:
@@ -155,13 +156,6 @@ def _check(run: TaskRun, step: Step, plan: Plan) -> Checked | None:
         disks.discard(plan, disks.from_json(args["copies"]))
         step.line(f"{plan.target} has deleted what an earlier attempt left")
     return check(step, plan)
-
-
-def _clear(run: TaskRun, plan: Plan) -> Whereabouts:
-    run.command(equivalents.virsh(plan.ve, plan.target, "undefine"))
-    found = leftover.clear(plan)
-    run.line(f"{plan.target} has forgotten its definition; {found.words(plan)}")
-    return found
 
 
 def _prepare_disks(run: TaskRun, plan: Plan, checked: Checked | None) -> tuple[DiskCopy, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infrastructure.models import Node
-from infrastructure.services import inventory, migration
-from infrastructure.services.migration import Checked, Plan
+from infrastructure.services import equivalents, inventory, migration
+from infrastructure.services.migration import Checked, Plan, Whereabouts, leftover
 from infrastructure.services.migration.disks import delete_at_source
 from infrastructure.services.migration.request import PERMISSION
 from infrastructure.services.preflight import Check, DiskCopy
@@ -62,9 +62,20 @@ def check(step: Step, plan: Plan) -> Checked:
         step.line(f"{check.title}: {check.text}", _LEVELS.get(check.state, Level.INFO))
 
     try:
-        return migration.check(plan, tell)
+        checked = migration.check(plan, tell)
     finally:
         step.note(f"{passed} passed")
+    leftover.settle(plan)  # the target answered and has nothing of the VE
+    return checked
+
+
+def clear_leftover(run: TaskRun, plan: Plan) -> Whereabouts:
+    """Have the target forget the definition that a failed migration left there; where the VE is then. DriverError."""
+    run.command(equivalents.virsh(plan.ve, plan.target, "undefine"))
+    leftover.clear(plan)
+    found = migration.locate(plan)
+    run.line(f"{plan.target} has forgotten its definition; {found.words(plan)}")
+    return found
 
 
 def show_migrating(run: TaskRun, plan: Plan, target: Node | None) -> None:

@@ -96,6 +96,12 @@ def test_a_retry_that_comes_first_removes_it_itself(cluster: Cluster, failed: Ta
     assert clear_leftovers() == [] and not Leftover.objects.exists()
 
 
+def test_a_migration_that_finds_the_target_without_it_expects_nothing_more(cluster: Cluster, failed: Task) -> None:
+    del cluster.secondnode1.ves_by_uuid[VMTEST]
+    assert run(retry(user=None, task=failed)).state == "completed"
+    assert not Leftover.objects.exists()
+
+
 def test_one_that_shows_before_the_task_has_ended_goes_with_its_undo(cluster: Cluster) -> None:
     def give_up() -> None:
         leave(cluster)

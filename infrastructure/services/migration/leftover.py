@@ -16,7 +16,6 @@ from django.utils import timezone
 from infrastructure.choices import NodeState, VEState
 from infrastructure.models import Leftover
 from infrastructure.services.migration.plan import Plan
-from infrastructure.services.migration.whereabouts import Whereabouts, locate
 from tasks.choices import OPEN_STATES
 from tasks.errors import TaskConflict
 from tasks.models import Task, TaskLock
@@ -36,12 +35,10 @@ def expected(plan: Plan) -> bool:
     return Leftover.objects.filter(ve=plan.ve, node=plan.target).exists()
 
 
-def clear(plan: Plan) -> Whereabouts:
-    """Have the target forget its definition of a VE that runs on the source; where it is then. DriverError."""
-    if locate(plan).leftover:
-        plan.target_driver.undefine(plan.uuid)
+def clear(plan: Plan) -> None:
+    """Have the target forget its definition. DriverError, also when it is more than a definition by now."""
+    plan.target_driver.undefine(plan.uuid)
     settle(plan)
-    return locate(plan)
 
 
 def settle(plan: Plan) -> None:
