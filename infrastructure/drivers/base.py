@@ -146,6 +146,7 @@ class Outcome(StrEnum):
     DONE = "done"
     ALREADY = "already"  # the VE was in the wanted state before
     REQUESTED = "requested"  # the guest was asked; wait for its state to change
+    SIGNALLED = "signalled"  # the same, past an engine that cannot ask it
 
 
 class ShutdownMode(StrEnum):

@@ -24,12 +24,17 @@ _MARKS = _MARKS_OF_ALL | {
 }
 
 
+def status(domain: "libvirt.virDomain") -> VEStatus:
+    """State and reason of a domain."""
+    number, reason = domain.state()
+    return VEStatus(*state_of(number, reason))
+
+
 class Asked:
     """Each question goes to the domain. False, 0 or {} where the engine knows no such thing, libvirtError otherwise."""
 
     def status(self, domain: "libvirt.virDomain") -> VEStatus:
-        number, reason = domain.state()
-        return VEStatus(*state_of(number, reason))
+        return status(domain)
 
     def autostart(self, domain: "libvirt.virDomain") -> bool:
         return _or_zero(domain.autostart) == 1
@@ -47,8 +52,7 @@ class Asked:
         """Device name → bytes, of an active domain; 0 for a disk that cannot be asked about now."""
         with optional():
             found = domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_BLOCK, _FLAGS)
-            for _domain, stats in found:  # none of a domain that has gone meanwhile
-                return _sizes(stats)
+            return _sizes(found[0][1]) if found else {}  # none of a domain that has gone meanwhile
         return {}
 
 

@@ -4,7 +4,8 @@ import libvirt
 
 from infrastructure.drivers.errors import Conflict, NotSupported
 from infrastructure.drivers.facts import ConsoleEndpoint, GraphicsFacts, Screenshot, VEState
-from infrastructure.drivers.libvirt_inventory import lookup, status
+from infrastructure.drivers.libvirt_answers import status
+from infrastructure.drivers.libvirt_inventory import lookup
 from infrastructure.drivers.libvirt_links import Links
 from infrastructure.drivers.libvirt_xml import domain_facts, parse, text
 

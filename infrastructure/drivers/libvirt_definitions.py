@@ -5,7 +5,8 @@ import libvirt
 from infrastructure.drivers.base import Endpoint, Outcome
 from infrastructure.drivers.errors import Conflict, NotFound, NotSupported
 from infrastructure.drivers.facts import VEKind, VEState
-from infrastructure.drivers.libvirt_inventory import lookup, status
+from infrastructure.drivers.libvirt_answers import status
+from infrastructure.drivers.libvirt_inventory import lookup
 from infrastructure.drivers.libvirt_links import Links
 from infrastructure.drivers.libvirt_xml import parse
 from infrastructure.drivers.uris import peer_uri

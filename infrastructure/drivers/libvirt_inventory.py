@@ -16,7 +16,7 @@ from infrastructure.drivers.facts import (
     VEState,
     VEStatus,
 )
-from infrastructure.drivers.libvirt_answers import Asked, AskedAtOnce
+from infrastructure.drivers.libvirt_answers import Asked, AskedAtOnce, status
 from infrastructure.drivers.libvirt_codes import version_text
 from infrastructure.drivers.libvirt_errors import broken_link, is_code, optional
 from infrastructure.drivers.libvirt_links import Links
@@ -75,11 +75,6 @@ def lookup(connection: "libvirt.virConnect", uuid: str) -> "libvirt.virDomain":
         if is_code(error, libvirt.VIR_ERR_INVALID_ARG):
             raise NotFound(f"{uuid[:60]!r} is not a UUID", code="bad-uuid") from None
         raise
-
-
-def status(domain: "libvirt.virDomain") -> VEStatus:
-    """State and reason of a domain."""
-    return Asked().status(domain)
 
 
 def _all_domains(connection: "libvirt.virConnect", kind: VEKind) -> list[VEFacts]:

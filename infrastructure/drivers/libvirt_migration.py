@@ -10,9 +10,10 @@ from infrastructure.drivers import deadlines, libvirt_jobs
 from infrastructure.drivers.base import Endpoint, remaining
 from infrastructure.drivers.errors import Conflict, DriverError, NotFound, NotSupported, TimedOut, Unreachable
 from infrastructure.drivers.facts import CpuVerdict, DomainEvent, MigrationProgress, VEKind, VEState
+from infrastructure.drivers.libvirt_answers import status
 from infrastructure.drivers.libvirt_cpu import compare, requirement
 from infrastructure.drivers.libvirt_errors import CONNECTION_LOST, broken_link, is_code
-from infrastructure.drivers.libvirt_inventory import lookup, status
+from infrastructure.drivers.libvirt_inventory import lookup
 from infrastructure.drivers.libvirt_link import Link
 from infrastructure.drivers.libvirt_links import Links
 from infrastructure.drivers.uris import data_uri, peer_uri

@@ -8,8 +8,9 @@ import libvirt
 from infrastructure.drivers.base import Outcome, ShutdownMode
 from infrastructure.drivers.errors import Conflict, NotSupported
 from infrastructure.drivers.facts import VEKind, VEState
+from infrastructure.drivers.libvirt_answers import status
 from infrastructure.drivers.libvirt_errors import is_code
-from infrastructure.drivers.libvirt_inventory import lookup, status
+from infrastructure.drivers.libvirt_inventory import lookup
 from infrastructure.drivers.libvirt_links import Links
 from infrastructure.drivers.libvirt_xml import domain_facts
 
@@ -86,7 +87,7 @@ class LibvirtPower:
         if self._run is None:
             raise missed
         self._run(["sh", "-c", _SIGNAL, "sh", name, str(missed.controller)])
-        return Outcome.REQUESTED
+        return Outcome.SIGNALLED
 
     def _change(self, uuid: str, fn: "Callable[[libvirt.virDomain], Outcome]", doing: str, seconds: float) -> Outcome:
         return self._links.holding(uuid).call(lambda conn: fn(lookup(conn, uuid)), deadline=seconds, doing=doing)

@@ -95,10 +95,12 @@ def stop(run: TaskRun, *, ve_id: int, force_after: int | None = None) -> None:
     patience = force_after or STOP_SECONDS
     with run.step(f"Shutting {guest.ve} down") as step:
         step.command(guest.command("shutdown"))
-        if guest.engine.shutdown(guest.uuid) is Outcome.ALREADY:
+        outcome = guest.engine.shutdown(guest.uuid)
+        if outcome is Outcome.ALREADY:
             step.already_done(f"{guest.ve} is stopped")
             stopped = True
         else:
+            _tell_past(step, outcome, guest)
             step.line(f"The guest was asked; it has {patience} s")
             stopped = _wait_for_stop(step, guest, patience)
         if stopped:
@@ -150,7 +152,7 @@ def restart(run: TaskRun, *, ve_id: int) -> None:
         step.command(guest.command("reboot"))
         seen = _Reboots(guest)
         try:
-            guest.engine.reboot(guest.uuid)
+            _tell_past(step, guest.engine.reboot(guest.uuid), guest)
             step.line("The guest was asked to restart")
             ended = _wait_for_restart(step, guest, seen) or seen.is_down()
         finally:
@@ -279,6 +281,14 @@ def _tell(step: Step, outcome: Outcome, done: str, *, already: tuple[VEState, ..
     if state not in already:
         raise JobFailed(f"{guest.ve} is {state}.", "Wait until that is over, then retry the task.")
     step.already_done(f"{guest.ve} is {state}")
+
+
+def _tell_past(step: Step, outcome: Outcome, guest: Guest) -> None:
+    if outcome is Outcome.SIGNALLED:
+        step.line(
+            f"libvirt on {guest.node} does not know the init of {guest.ve}; it was signalled past libvirt, over SSH",
+            Level.WARNING,
+        )
 
 
 def _wait_for_stop(step: Step, guest: Guest, seconds: float) -> bool:

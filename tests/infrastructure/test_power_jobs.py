@@ -120,8 +120,9 @@ def test_a_guest_that_ignores_a_restart_fails_with_the_next_step(
     assert cluster.primary.subscriptions == []
 
 
+@pytest.mark.parametrize("refusal", [None, Conflict("vmtest is not running")], ids=["heard", "went down meanwhile"])
 def test_a_container_whose_init_missed_the_signal_is_asked_once_more(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, refusal: Conflict | None
 ) -> None:
     cluster.show(cluster.primary, kind=VEKind.CT, domain_id=7)
     VE.objects.update(kind="ct")
@@ -130,30 +131,28 @@ def test_a_container_whose_init_missed_the_signal_is_asked_once_more(
         cluster.primary.calls.append("reboot")
         if cluster.primary.calls.count("reboot") == 2:
             cluster.show(cluster.primary, domain_id=8)
+            if refusal:
+                raise refusal
         return Outcome.REQUESTED
 
     monkeypatch.setattr(cluster.primary, "reboot", hears_the_second)
     task = run(power.restart(user=None, ve=cluster.vmtest))
     assert (task.state, task.reason) == ("completed", "")
     assert cluster.primary.calls.count("reboot") == 2
-    assert any("asked once more" in line for line in lines_of(task))
+    assert any("asked once more" in line for line in lines_of(task)) is (refusal is None)
 
 
-def test_one_that_goes_down_as_it_is_asked_again_is_not_in_error(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("service", "method"), [(power.stop, "shutdown"), (power.restart, "reboot")])
+def test_a_signal_past_libvirt_is_told(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, service: Callable[..., Task], method: str
 ) -> None:
-    cluster.show(cluster.primary, kind=VEKind.CT, domain_id=7)
-    VE.objects.update(kind="ct")
-
-    def goes_down(uuid: str, *_: Any) -> Outcome:
-        cluster.primary.calls.append("reboot")
-        if cluster.primary.calls.count("reboot") == 2:
-            cluster.show(cluster.primary, domain_id=8)
-            raise Conflict("vmtest is not running")
-        return Outcome.REQUESTED
-
-    monkeypatch.setattr(cluster.primary, "reboot", goes_down)
-    assert run(power.restart(user=None, ve=cluster.vmtest)).state == "completed"
+    real = getattr(cluster.primary, method)
+    monkeypatch.setattr(cluster.primary, method, lambda uuid: real(uuid) and Outcome.SIGNALLED)
+    task = run(service(user=None, ve=cluster.vmtest))
+    assert task.state == "completed"
+    assert lines_of(task, "warning") == [
+        "libvirt on primary does not know the init of vmtest; it was signalled past libvirt, over SSH"
+    ]
 
 
 def test_a_guest_that_ends_instead_of_restarting_is_started(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
