@@ -37,22 +37,28 @@ export function refresh(region) {
 }
 
 /** Keep the page of an object that was removed as it was last, and say so unless the page is left at once. */
-function tellGone(id) {
-  const name = document.querySelector("#page-title h1")?.textContent ?? document.title;
-  setTimeout(() => {
-    if (subject() === id) note("warn", `${name} is no longer in the inventory.`, "This page shows its last state.");
-  }, 1000);
+function isGone(id) {
+  if (subject() === id && !gone.has(id)) {
+    const name = document.querySelector("#page-title h1")?.textContent ?? document.title;
+    setTimeout(() => {
+      if (subject() === id) note("warn", `${name} is no longer in the inventory.`, "This page shows its last state.");
+    }, 1000);
+  }
+  gone.add(id);
 }
 
 document.addEventListener("mooring:inventory", (event) => {
   const data = event.detail.data ?? {};
-  for (const id of data.removed ?? []) {
-    if (subject() === id && !gone.has(id)) tellGone(id);
-    gone.add(id);
-  }
+  (data.removed ?? []).forEach(isGone);
   for (const region of document.querySelectorAll('[data-refresh~="inventory"]')) {
     if (concerns(region, data)) refresh(region);
   }
+});
+
+// A region may be fetched before the message of the removal has come, or when it was missed.
+document.addEventListener("htmx:responseError", (event) => {
+  const region = event.target.closest?.("[data-refresh], [data-refresh-every]");
+  if (event.detail.xhr.status === 404 && region && subject()) isGone(subject());
 });
 
 document.addEventListener("mooring:tasks", () => {

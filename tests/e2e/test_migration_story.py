@@ -102,6 +102,7 @@ def start_migration(page: Page, target: str, bandwidth: int) -> None:
 def test_checks_that_come_after_the_dialog_was_closed_have_no_place_and_are_dropped(page: Page) -> None:
     page.goto("/infrastructure/ves/?q=vmtest")
     page.get_by_role("link", name="vmtest", exact=True).click()
+    page.wait_for_load_state("load")  # before its scripts, Migrate leads to a page of its own
     held: list[Route] = []
     page.route("**/migrate/checks/**", lambda route: held.append(route))
     with page.expect_request("**/migrate/checks/**"):

@@ -65,7 +65,11 @@ def test_a_container_whose_init_libvirt_has_missed_restarts_and_stops(guest: Gue
 def forget_init(guest: Guest) -> None:
     """libvirtd hears of a container's init once; started without the note that it keeps of it, it never knows."""
     status = f"/run/libvirt/lxc/{guest.name}.xml"
-    script = f"service libvirtd stop && sed -i '/<init pid=/d' {status} && service libvirtd start"
+    script = f"""set -e
+    pid=$(cat /run/libvirtd.pid); service libvirtd stop
+    while [ -d /proc/$pid ]; do sleep 0.1; done  # the script does not wait for its end
+    sed -i '/<init pid=/d' {status}; service libvirtd start
+    for try in $(seq 100); do virsh -c lxc:///system uri >/dev/null 2>&1 && exit; sleep 0.2; done; exit 1"""
     guest.panel.lab.exec(guest.node, "sh", "-c", script)
     refused = guest.panel.lab.exec(
         guest.node, "sh", "-c", f"virsh -c lxc:///system shutdown --mode signal {guest.name} 2>&1 || true"
