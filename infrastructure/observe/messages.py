@@ -1,5 +1,6 @@
 """What observers tell the writer. ``key``: a later message of the same key makes an unwritten earlier one needless."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -133,3 +134,23 @@ class Wired:
 
 Change = Listed | Failed | Seen | Left | Addresses | Booted | Wired
 Message = Change | NodeReading
+
+
+def foresee(batch: Batch, changes: Collection[Change]) -> None:
+    """Have the batch fetch the rows of all changes at once, instead of each one its own."""
+    batch.foresee(
+        {change.node_id for change in changes},
+        {uuid for change in changes for uuid in _uuids(change)},
+        {change.node_id for change in changes if isinstance(change, Listed)},
+    )
+
+
+def _uuids(change: Change) -> Iterable[str]:
+    match change:
+        case Listed():
+            return (ve.uuid for ve in change.ves)
+        case Seen():
+            return (change.facts.uuid,)
+        case Left() | Addresses():
+            return (change.uuid,)
+    return ()

@@ -1,18 +1,19 @@
-"""The one thread that writes what all observers tell: whatever has come in goes into one short transaction."""
+"""The one thread that writes what all observers tell: what has come in goes into one short transaction, or a few."""
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import structlog
 from django.db import Error, InterfaceError, OperationalError, connection
 
-from infrastructure.observe.messages import Change, Key, Message
+from infrastructure.observe.messages import Change, Key, Listed, Message, foresee
 from infrastructure.services.inventory_batch import writing
 from infrastructure.services.inventory_samples import NodeReading, apply_samples
 
 log = structlog.get_logger("mooring.observe")
 GATHER_SECONDS = 0.1  # readings wait so long for each other; anything else is written at once
 PAUSE_SECONDS = (1.0, 5.0)  # while the database cannot be written
+VES_AT_ONCE = 5000  # in one transaction; SQLite takes some 32,000 values in a statement
 
 
 class Writer(threading.Thread):
@@ -58,8 +59,8 @@ class Writer(threading.Thread):
         """Write messages in their order, readings last. Raises OperationalError when the database is away."""
         changes = [message for message in messages if not isinstance(message, NodeReading)]
         readings = [message for message in messages if isinstance(message, NodeReading)]
-        if changes:
-            self._write_changes(changes)
+        for part in _parts(changes):
+            self._write_changes(part)
         if readings:
             outcome = apply_samples(readings)
             self._feedback.outcome(outcome.ids, outcome.wanted, outcome.unknown)
@@ -67,6 +68,7 @@ class Writer(threading.Thread):
     def _write_changes(self, changes: Sequence[Change]) -> None:
         try:
             with writing() as batch:
+                foresee(batch, changes)
                 for change in changes:
                     change.apply(batch)
         except (OperationalError, InterfaceError):
@@ -143,6 +145,21 @@ class Feedback:
             self._wanted(node_id, [uuid])
         for node_id in unknown:
             self._unknown(node_id)
+
+
+def _parts(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """In order, each part with at most some thousand VEs: others write between two transactions."""
+    part: list[Change] = []
+    room = VES_AT_ONCE
+    for change in changes:
+        weight = len(change.ves) if isinstance(change, Listed) else 1
+        if part and weight > room:
+            yield part
+            part, room = [], VES_AT_ONCE
+        part.append(change)
+        room -= weight
+    if part:
+        yield part
 
 
 def _key(message: Message) -> Key:

@@ -51,6 +51,7 @@ class Batch:
         self._nodes: dict[int, Node | None] = {}
         self._ves: dict[str, VE] = {}
         self._looked_up: set[str] = set()
+        self._loaded_nodes: set[int] = set()
         self._placements: dict[str, dict[int, Placement]] = {}
         self._facts: dict[tuple[str, int], VEFacts] = {}
         self._touched: dict[str, set[str]] = {}  # UUID → columns set already
@@ -102,7 +103,7 @@ class Batch:
     def listed(self, node: Node, ves: Collection[VEFacts], at: datetime) -> None:
         """Record all VEs of a node; those placed there that are not among them have left it."""
         uuids = {ve.uuid for ve in ves}
-        self.load(uuids, node_id=node.pk)
+        self.load(uuids, [node.pk])
         for ve in ves:
             self.placed(node, ve, at)
         for uuid, placements in self._placements.items():
@@ -155,7 +156,7 @@ class Batch:
 
     def release(self, node: Node) -> None:
         """Take a node that is about to be deleted out of the inventory; VEs known only from it go with it."""
-        self.load([], node_id=node.pk)
+        self.load([], [node.pk])
         for placements in list(self._placements.values()):
             if node.pk in placements:
                 self._end(placements[node.pk])
@@ -171,15 +172,22 @@ class Batch:
         """Tell the browsers of a node whose row is deleted already."""
         self._changes.removed_nodes.add(node_id)
 
-    def load(self, uuids: Iterable[str], *, node_id: int | None = None) -> None:
-        """Fetch VEs, and with ``node_id`` all that are placed there, each with all its placements."""
+    def foresee(self, nodes: Collection[int], uuids: Iterable[str], listed: Collection[int]) -> None:
+        """Fetch in three statements what the coming observations need: nodes, VEs, and all VEs of the listed nodes."""
+        self._nodes |= dict.fromkeys(nodes) | Node.objects.in_bulk(nodes)
+        self.load(uuids, listed)
+
+    def load(self, uuids: Iterable[str], nodes: Collection[int] = ()) -> None:
+        """Fetch VEs, and all that are placed on the nodes, each with all its placements. Nothing is fetched twice."""
         missing = set(uuids) - self._looked_up
-        if not missing and node_id is None:
+        nodes = set(nodes) - self._loaded_nodes
+        if not missing and not nodes:
             return
         self._looked_up |= missing
+        self._loaded_nodes |= nodes
         wanted = Q(uuid__in=missing)
-        if node_id is not None:
-            wanted |= Q(pk__in=Placement.objects.filter(node=node_id).values("ve"))
+        if nodes:
+            wanted |= Q(pk__in=Placement.objects.filter(node__in=nodes).values("ve"))
         rows = {ve.pk: ve for ve in VE.objects.filter(wanted) if str(ve.uuid) not in self._ves}
         for ve in rows.values():
             uuid = str(ve.uuid)
@@ -252,7 +260,7 @@ class Batch:
                 self._touch(str(ve.uuid), {"rev"})
 
     def _ves_on(self, node: Node) -> list[VE]:
-        self.load([], node_id=node.pk)
+        self.load([], [node.pk])
         return [self._ves[uuid] for uuid, placements in self._placements.items() if node.pk in placements]
 
     def _touch(self, uuid: str, columns: set[str]) -> None:

@@ -1,7 +1,7 @@
 """Driver facts as columns of the inventory's rows."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from django.db.models import Model
@@ -102,4 +102,6 @@ def assign(row: Model, columns: Mapping[str, Any]) -> set[str]:
 
 
 def _json(value: Any) -> dict[str, Any]:
-    return {name: list(item) if isinstance(item, tuple) else item for name, item in asdict(value).items()}
+    """A flat dataclass as JSON would return it; asdict, which copies deeply, took a tenth of a full look's time."""
+    found = ((field.name, getattr(value, field.name)) for field in fields(value))
+    return {name: list(item) if isinstance(item, tuple) else item for name, item in found}

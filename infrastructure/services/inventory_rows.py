@@ -38,7 +38,7 @@ class Changes:
 
     def write(self) -> int | None:
         """Write all in the running transaction; returns the revision taken, None when nothing needed one."""
-        moved_networks = {pk for pk, found in self.networks.items() if _write_networks(pk, found)}
+        moved_networks = self._write_networks()
         moved_networks |= {pk for pk, seen in self.interfaces.items() if _write_interfaces(pk, seen)}
         changed_nodes = moved_networks | {pk for pk, (_node, names) in self.nodes.items() if names}
         rev = None
@@ -50,6 +50,13 @@ class Changes:
         self._write_nodes(changed_nodes, rev or 0)
         self._write_removals(rev or 0)
         return rev
+
+    def _write_networks(self) -> set[int]:
+        """Make the networks of the nodes what was found; the nodes of which anything differed."""
+        known: dict[int, dict[str, NodeNetwork]] = {pk: {} for pk in self.networks}
+        for network in NodeNetwork.objects.filter(node__in=known) if known else ():
+            known[network.node_id][network.name] = network
+        return {pk for pk, found in self.networks.items() if _write_networks(pk, found, known[pk])}
 
     def _write_ves(self, rev: int) -> None:
         new: list[VE] = []
@@ -76,17 +83,13 @@ class Changes:
         update_rows(known, ["state", "reason", "observed_at"])
 
     def _write_nodes(self, changed: set[int], rev: int) -> None:
-        quiet: dict[datetime, list[int]] = {}
         for pk in changed:
             node, names = self.nodes.get(pk, (None, set()))
             columns = {name: getattr(node, name) for name in names}
             if pk in self.seen:
                 columns["observed_at"] = self.seen[pk]
             Node.objects.filter(pk=pk).update(**columns, rev=rev)
-        for pk in self.seen.keys() - changed:
-            quiet.setdefault(self.seen[pk], []).append(pk)
-        for at, pks in quiet.items():
-            Node.objects.filter(pk__in=pks).update(observed_at=at)
+        update_rows([Node(pk=pk, observed_at=self.seen[pk]) for pk in self.seen.keys() - changed], ["observed_at"])
 
     def _write_removals(self, rev: int) -> None:
         now = timezone.now()
@@ -97,10 +100,9 @@ class Changes:
             Removal.objects.bulk_create(removals)
 
 
-def _write_networks(node_id: int, found: tuple[NetworkFacts, ...]) -> bool:
+def _write_networks(node_id: int, found: tuple[NetworkFacts, ...], known: dict[str, NodeNetwork]) -> bool:
     """Make the node's networks the found ones; whether anything differed."""
     wanted = {network.name[:100]: _network_columns(network) for network in found}
-    known = {network.name: network for network in NodeNetwork.objects.filter(node=node_id)}
     gone = [network.pk for name, network in known.items() if name not in wanted]
     new = [NodeNetwork(node_id=node_id, name=name, **columns) for name, columns in wanted.items() if name not in known]
     changed: list[NodeNetwork] = []

@@ -65,7 +65,8 @@ def apply_samples(readings: Sequence[NodeReading]) -> Outcome:
         if node is None or node.state != NodeState.ONLINE:
             outcome.unknown.add(reading.node_id)
             continue
-        answered.setdefault(reading.at, []).append(reading.node_id)
+        # To the second, so that readings which came together share a statement.
+        answered.setdefault(reading.at.replace(microsecond=0), []).append(reading.node_id)
         changed.look_at(node, reading)
         changed.ves += _compare(reading, ves.get(reading.node_id, {}), outcome)
     for at, pks in answered.items():

@@ -4,11 +4,13 @@ import threading
 from collections.abc import Collection
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from infrastructure.choices import VEState
 from infrastructure.drivers.facts import VEFacts
+from infrastructure.drivers.facts import VEState as DriverState
 from infrastructure.models import VE, InventoryRevision, Node
 from infrastructure.observe import writer as writer_module
 from infrastructure.observe.messages import Failed, Left, Listed, Seen
@@ -56,6 +58,34 @@ def test_what_came_in_together_takes_one_revision(writer: Writer) -> None:
     writer.write([Left(primary.pk, uuid_of("vmtest"), at), Seen(second.pk, ve_facts("vmtest"), at)])
     assert InventoryRevision.current() == 2
     assert VE.objects.get(name="vmtest").node == second
+
+
+@pytest.mark.django_db
+def test_many_observations_cost_few_statements(writer: Writer) -> None:
+    def told(state: DriverState) -> list[Listed | Seen]:
+        whole = [listed(node, ve_facts(f"on {node.name}", state=state)) for node in nodes[:12]]
+        return [
+            *whole,
+            *(Seen(node.pk, ve_facts(f"on {node.name}", state=state), timezone.now()) for node in nodes[12:]),
+        ]
+
+    nodes = [make_node(f"node{number}") for number in range(24)]
+    writer.write(told(DriverState.RUNNING))
+    with CaptureQueriesContext(connection) as caught:
+        writer.write(told(DriverState.STOPPED))
+    assert VE.objects.filter(state=VEState.STOPPED).count() == 24
+    assert len(caught) <= 11
+
+
+@pytest.mark.django_db
+def test_a_large_backlog_is_written_in_several_transactions(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "VES_AT_ONCE", 3)
+    nodes = [make_node(f"node{number}") for number in range(4)]
+    told = [listed(node, *(ve_facts(f"{node.name} {place}") for place in range(2))) for node in nodes]
+    told[3] = listed(nodes[3], *(ve_facts(f"more than fit {place}") for place in range(5)))
+    writer.write(told)
+    assert InventoryRevision.current() == 4
+    assert VE.objects.count() == 11
 
 
 @pytest.mark.django_db
