@@ -9,7 +9,7 @@ from infrastructure.drivers import registry
 from infrastructure.drivers.base import Endpoint, HostDriver, VEState
 from infrastructure.drivers.facts import Capability, NodeFacts, VEFacts, VEKind
 from infrastructure.drivers.fake import FakeCluster
-from tests.contract.waiting import eventually
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True)

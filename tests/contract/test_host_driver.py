@@ -19,7 +19,7 @@ from infrastructure.drivers.base import (
     VEState,
 )
 from tests.contract.conftest import Subject
-from tests.contract.waiting import eventually
+from tests.waiting import eventually
 
 NOBODY = "00000000-1111-2222-3333-444444444444"
 

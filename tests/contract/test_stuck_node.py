@@ -10,7 +10,7 @@ import pytest
 from infrastructure.drivers import registry
 from infrastructure.drivers.base import Endpoint, HostDriver, TimedOut, Unreachable, VEState, within
 from tests.contract.lab_nodes import lab
-from tests.contract.waiting import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.lab
 NODE = "secondnode2"

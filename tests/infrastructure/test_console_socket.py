@@ -24,6 +24,7 @@ from panel.audit.models import AuditRecord
 from panel.live import wire
 from tests.infrastructure.console_pages import Joined, Page
 from tests.panel.live_helpers import session_of
+from tests.waiting import soon
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,8 +97,7 @@ async def test_bytes_pass_both_ways(display: Display, operator: User, ve: VE) ->
 
     assert await page.picture(258) == b"\x03\x00" + bytes(range(256))
     await page.disconnect()
-    await asyncio.sleep(0.05)
-    assert not display.open, "the connection to the node stayed open"
+    await soon(lambda: not display.open)
 
 
 async def test_it_names_the_node_before_the_first_byte(display: Display, operator: User, ve: VE) -> None:
@@ -205,8 +205,7 @@ async def test_it_ends_when_the_right_goes(
         await User.objects.filter(pk=operator.pk).aupdate(is_active=False)
 
     assert (await page.closed())["code"] == 4403
-    await asyncio.sleep(0.05)
-    assert not display.open
+    await soon(lambda: not display.open)
 
 
 async def test_rights_are_asked_again_after_a_connection_to_the_database_broke(
@@ -344,12 +343,12 @@ async def test_a_slow_node_holds_the_browser_back(operator: User, ve: VE, displa
     await page.answer()
     for _ in range(100):
         page.say_bytes(b"x" * 10_000)
+    await soon(lambda: taken)
     await asyncio.sleep(0.2)
 
     assert taken == 10_000
     room.set()
-    await asyncio.sleep(0.2)
-    assert taken == 1_000_000
+    await soon(lambda: taken == 1_000_000)
     await page.disconnect()
 
 

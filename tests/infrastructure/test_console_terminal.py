@@ -15,6 +15,7 @@ from infrastructure.services.console import Location, issue_ticket
 from panel.accounts.models import RoleBinding, User
 from panel.audit.models import AuditRecord
 from tests.infrastructure.console_pages import Page
+from tests.waiting import soon
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -101,7 +102,7 @@ async def test_bytes_pass_both_ways_as_they_are(guest: Guest, operator: User, ve
     guest.device.print(everything)
 
     assert await page.picture(256) == everything
-    await asyncio.sleep(0.05)
+    await soon(lambda: len(guest.device.typed) >= 256)
     assert guest.device.typed == everything, "a control character was not passed through"
     await page.disconnect()
 
@@ -114,10 +115,9 @@ async def test_two_browsers_share_one_line(guest: Guest, operator: User, adminis
     assert await first.picture(7) == b"login: "
     assert await second.picture(7) == b"login: "
     first.say_bytes(b"ro")
-    await asyncio.sleep(0.05)
+    await soon(lambda: guest.device.typed == b"ro")
     second.say_bytes(b"ot\r")
-    await asyncio.sleep(0.05)
-    assert guest.device.typed == b"root\r"
+    await soon(lambda: guest.device.typed == b"root\r")
     await first.disconnect()
     guest.device.print(b"# ")
     while not (await second.note("answers"))["you"]:  # until it is told that it speaks now
@@ -187,9 +187,8 @@ async def test_the_line_is_let_go_after_the_last_browser(
     page, _ = await come(guest, operator, ve)
     await page.disconnect()
     assert not guest.device.closed, "a reloaded page would lose the output"
-    await asyncio.sleep(0.3)
+    await soon(lambda: guest.device.closed)
 
-    assert guest.device.closed
     page, _ = await come(guest, operator, ve)
     assert len(guest.opened) == 2
     await page.disconnect()
@@ -271,11 +270,11 @@ async def test_a_terminal_that_shows_nothing_gets_no_more_and_does_not_stop_the_
     monkeypatch.setattr(line, "PATIENCE", 0.01)
     page, _ = await come(guest, operator, ve)
     guest.device.print(*[b"x" * line.CHUNK] * 32)
-    await asyncio.sleep(1)
+    await soon(lambda: guest.device.taken == 32 * line.CHUNK)  # it did not stand still because nobody looked
+    await asyncio.sleep(0.2)
 
     got = sum(len(message.get("bytes") or b"") for message in list(page.sent._queue))  # type: ignore[attr-defined]
     assert got == terminal.UNSHOWN, "what the browser must hold in memory has no bound"
-    assert guest.device.taken == 32 * line.CHUNK, "the guest stood still because nobody looked"
     await page.picture(got)
     page.say_json({"type": "ack", "bytes": got})
     skipped = await page.note("skipped")
@@ -314,12 +313,12 @@ async def test_a_guest_that_takes_nothing_holds_the_browser_back(guest: Guest, o
     guest.device.room.clear()
     for _ in range(50):
         page.say_bytes(b"x" * 1000)
+    await soon(lambda: guest.device.typed)
     await asyncio.sleep(0.1)
     assert len(guest.device.typed) == 1000
 
     guest.device.room.set()
-    await asyncio.sleep(0.1)
-    assert len(guest.device.typed) == 50_000
+    await soon(lambda: len(guest.device.typed) == 50_000)
     await page.disconnect()
 
 
@@ -327,10 +326,7 @@ async def test_what_a_button_sends_is_audited_before_it_is_sent(guest: Guest, op
     page, _ = await come(guest, operator, ve)
     page.say_json({"type": "sent", "what": "paste", "characters": 11})
     page.say_bytes(b"secret text")
-    for _ in range(100):
-        if guest.device.typed:
-            break
-        await asyncio.sleep(0.02)
+    await soon(lambda: guest.device.typed)
 
     assert guest.device.typed == b"secret text"
     rows = [row async for row in AuditRecord.objects.values_list("action", "detail")]

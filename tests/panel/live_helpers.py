@@ -77,10 +77,10 @@ class Browser:
     def subscribe(self, topic: str, after: int = 0) -> None:
         self.say_json({"type": "subscribe", "topic": topic, "after": after})
 
-    async def raw(self, timeout: float = 3) -> dict[str, Any]:
+    async def raw(self, timeout: float = 30) -> dict[str, Any]:
         return await asyncio.wait_for(self.sent.get(), timeout)
 
-    async def news(self, timeout: float = 3) -> dict[str, Any]:
+    async def news(self, timeout: float = 30) -> dict[str, Any]:
         """The next message that is no beat."""
         while True:
             sent = await self.raw(timeout)
@@ -100,7 +100,7 @@ class Browser:
             return False
         return True
 
-    async def closed(self, timeout: float = 3) -> dict[str, Any]:
+    async def closed(self, timeout: float = 30) -> dict[str, Any]:
         """The closing message."""
         while True:
             message = await self.raw(timeout)

@@ -1,5 +1,6 @@
 """How healthy the panel says its parts are: to monitoring in states and ages, on the page with cause and next step."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_the_page_says_cause_and_next_step(viewer: Any, client_of: Any) -> None:
     html = client_of(viewer).get("/health/").content.decode()
 
     assert "Something is not in order" in html
-    assert "No sign of life for 43 s" in html
+    assert re.search(r"No sign of life for (4[3-9]|5\d) s", html)
     assert "States and figures of nodes and VEs are not updated." in html
     assert "bin/logs collector shows why" in html
 
