@@ -41,7 +41,7 @@ class Keys:
     def focus(self) -> dict[str, Any]:
         """What has the focus; fails when nothing has, or when it cannot be seen."""
         found: dict[str, Any] | None = None
-        for _ in range(20):  # a region that is read again may take a moment to give it back
+        for _ in range(200):  # a region that is read again may take a moment to give it back
             found = self.page.evaluate(_FOCUS)
             if found and found["marked"] and found["inView"]:
                 return found
@@ -52,7 +52,7 @@ class Keys:
 
     def expect_focus(self, pattern: str) -> None:
         """What has the focus is named so."""
-        for _ in range(40):
+        for _ in range(200):
             if re.search(pattern, self.focus()["name"]):
                 return
             self.page.wait_for_timeout(50)

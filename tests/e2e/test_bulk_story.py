@@ -130,14 +130,14 @@ def test_an_operator_moves_three_machines_while_a_viewer_watches_and_can_do_noth
 
     # The Task Log of the viewer shows the parent by itself, and leads to its page.
     parent_row = viewer.locator("#task-table tr.now").get_by_role("link", name="Migrating 3 VEs")
-    expect(parent_row).to_be_visible(timeout=10_000)
+    expect(parent_row).to_be_visible()
     assert viewer.evaluate("window.stayed") is True, "the page was loaded again"
     parent = int(str(parent_row.get_attribute("href")).strip("/").rsplit("/", 1)[-1])
     assert any(key.startswith(f"task-{parent} ") for key in viewer.evaluate("Object.keys(window.arrivals)"))
     _no_controls_in_the_log(viewer, operator, parent)
     parent_row.click()
     viewer.wait_for_url(f"**/tasks/{parent}/")
-    expect(viewer.locator("#task-children tbody tr")).to_have_count(3, timeout=20_000)
+    expect(viewer.locator("#task-children tbody tr")).to_have_count(3)
     viewer.evaluate(WATCH, "#task-children tbody tr")
     _nothing_can_be_done(viewer, parent)
 

@@ -14,14 +14,6 @@ pytestmark = pytest.mark.e2e
 NODES, VES = 120, 60
 
 
-@pytest.fixture(scope="module", autouse=True)
-def patience() -> Iterator[None]:
-    """Several seconds may pass on a busy machine before thousands of rows are counted."""
-    expect.set_options(timeout=30_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 @pytest.fixture(scope="module")
 def many() -> Iterator[Panel]:
     """A panel with 120 nodes of 60 VEs each."""

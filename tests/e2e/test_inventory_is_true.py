@@ -57,11 +57,11 @@ def test_a_change_made_on_the_node_is_in_the_browser_without_reload(page: Page, 
 
     lab.exec("secondnode1", "virsh", "-c", "lxc:///system", "start", "cttest")
     try:
-        expect(page.get_by_role("treeitem", name="cttest, container, running", exact=True)).to_be_visible(timeout=5000)
+        expect(page.get_by_role("treeitem", name="cttest, container, running", exact=True)).to_be_visible()
     finally:
         lab.exec("secondnode1", "virsh", "-c", "lxc:///system", "destroy", "cttest")
 
-    expect(page.get_by_role("treeitem", name="cttest, container, stopped", exact=True)).to_be_visible(timeout=5000)
+    expect(page.get_by_role("treeitem", name="cttest, container, stopped", exact=True)).to_be_visible()
     assert page.evaluate("window.stayed") is True
 
 

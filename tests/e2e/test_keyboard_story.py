@@ -74,7 +74,7 @@ def migrate(keys: Keys, target: str, bandwidth: int) -> None:
     keys.press("Control+A")
     keys.type(str(bandwidth))
     submit = dialog.get_by_role("button", name=f"Migrate to {target}")
-    expect(submit).to_be_enabled(timeout=20_000)
+    expect(submit).to_be_enabled()
     keys.tab_to(f"^Migrate to {target}$")
     keys.press("Enter")
     expect(dialog).to_be_hidden()
@@ -108,7 +108,7 @@ def use_console(keys: Keys, lab: Lab, node: str, path: str) -> None:
     """Type in the guest, and leave it by Ctrl Alt ←."""
     page = keys.page
     keys.press("g", "c")
-    expect(connected(page)).to_be_visible(timeout=30_000)
+    expect(connected(page)).to_be_visible()
     console_text_appears(page)
     keys.expect_focus("^Screen of vmtest")
     keys.type(f"touch {path}", delay=60)
@@ -134,7 +134,7 @@ def test_the_migration_story_by_keyboard_alone(
     keys.find("vmtest")
     migrate(keys, "secondnode1", 16)
     open_newest_task(keys)
-    expect(page.get_by_text("MiB left").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("MiB left").first).to_be_visible()
     expect(page.locator("#task-status")).to_contain_text("Completed", timeout=90_000)
 
     keys.find("vmtest")
@@ -144,9 +144,9 @@ def test_the_migration_story_by_keyboard_alone(
     keys.find("vmtest")
     migrate(keys, "primary", 2)
     open_newest_task(keys)
-    expect(page.get_by_text("MiB left").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("MiB left").first).to_be_visible()
     keys.tab_to("^Cancel")
     keys.press("Enter")
-    expect(page.locator("#task-status")).to_contain_text("Cancelled", timeout=30_000)
+    expect(page.locator("#task-status")).to_contain_text("Cancelled")
     keys.focus()
     assert lab.where("vmtest") == ["secondnode1"]

@@ -84,7 +84,7 @@ def open_console(page: Page) -> None:
     open_node(page, "primary")
     page.get_by_role("treeitem", name="vmtest, virtual machine, running", exact=True).click()
     page.get_by_role("tab", name="Console").click()
-    expect(connected(page)).to_be_visible(timeout=20_000)
+    expect(connected(page)).to_be_visible()
     console_text_appears(page)
 
 
@@ -94,7 +94,7 @@ def start_migration(page: Page, target: str, bandwidth: int) -> None:
     dialog.get_by_role("radio", name=target).check()
     submit = dialog.get_by_role("button", name=f"Migrate to {target}")
     dialog.get_by_label("Bandwidth limit").fill(str(bandwidth))
-    expect(submit).to_be_enabled(timeout=20_000)
+    expect(submit).to_be_enabled()
     submit.click()
     expect(dialog).to_be_hidden()
 
@@ -147,7 +147,7 @@ def test_a_running_machine_moves_while_its_console_stays(
     watcher = open_context(storage_state=signed_in_state).new_page()
     watcher.goto(f"/tasks/{task}/")
     watcher.evaluate(WATCH)
-    expect(watcher.get_by_text("MiB left").first).to_be_visible(timeout=30_000)
+    expect(watcher.get_by_text("MiB left").first).to_be_visible()
     picture(watcher, "migration")
     expect(watcher.locator("#task-status")).to_contain_text("Completed", timeout=90_000)
 
@@ -155,15 +155,15 @@ def test_a_running_machine_moves_while_its_console_stays(
     assert lab.where("vmtest") == ["secondnode1"]
 
     # The console found the machine again by itself and it is the same machine: its counter went on.
-    expect(connected(page)).to_be_visible(timeout=20_000)
-    expect(page.get_by_text(re.compile("moved from primary to secondnode1"))).to_be_visible(timeout=20_000)
+    expect(connected(page)).to_be_visible()
+    expect(page.get_by_text(re.compile("moved from primary to secondnode1"))).to_be_visible()
     type_in_guest(page, "touch /tmp/after")
     wait_in_guest(lab, "secondnode1", "/tmp/after")
     assert int(lab.in_guest("secondnode1", "vmtest", "cat /tmp/tick")) > counted
 
     open_node(page, "secondnode1")
     under = page.get_by_role("treeitem", name="vmtest, virtual machine, running", exact=True)
-    expect(under).to_be_visible(timeout=10_000)
+    expect(under).to_be_visible()
     assert query("VE.objects.get(name='vmtest').node.name") == "secondnode1"
     assert page.evaluate("window.stayed") is True, "the page was reloaded on the way"
 

@@ -60,12 +60,12 @@ def test_a_viewer_watches_a_task_and_can_start_none(
     page.get_by_role("toolbar", name="cttest actions").get_by_role("button", name="Start", exact=True).click()
 
     running = looking.get_by_role("treeitem", name="cttest, container, running", exact=True)
-    expect(running).to_be_visible(timeout=10_000)
+    expect(running).to_be_visible()
     assert lab.states("secondnode1")["cttest"] == "running"
     actions = page.get_by_role("toolbar", name="cttest actions")
     actions.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("menuitem", name="Shut down", exact=True).click()
-    expect(looking.get_by_role("treeitem", name="cttest, container, stopped", exact=True)).to_be_visible(timeout=20_000)
+    expect(looking.get_by_role("treeitem", name="cttest, container, stopped", exact=True)).to_be_visible()
 
 
 def test_a_node_that_does_not_answer_is_told_with_what_was_entered_kept(page: Page) -> None:
@@ -75,7 +75,7 @@ def test_a_node_that_does_not_answer_is_told_with_what_was_entered_kept(page: Pa
     page.get_by_label("SSH port").fill("9")
     page.get_by_role("button", name="Show host key").click()
 
-    expect(page.get_by_role("alert").first).to_contain_text("127.0.0.9", timeout=20_000)
+    expect(page.get_by_role("alert").first).to_contain_text("127.0.0.9")
     expect(page.get_by_label("Name")).to_have_value("nowhere")
     expect(page.get_by_label("Address")).to_have_value("127.0.0.9")
 
@@ -86,7 +86,7 @@ def test_a_hostile_name_from_the_engine_is_shown_as_text_until_it_is_forgotten(
     page.goto("/infrastructure/ves/")
 
     link = page.get_by_role("link", name=hostile_container)
-    expect(link).to_be_visible(timeout=20_000)
+    expect(link).to_be_visible()
     link.click()
     expect(page.get_by_role("heading", name=hostile_container)).to_be_visible()
     other, deaf = page.context.new_page(), page.context.new_page()
@@ -101,7 +101,7 @@ def test_a_hostile_name_from_the_engine_is_shown_as_text_until_it_is_forgotten(
     expect(page.get_by_text("is forgotten")).to_be_visible()
     expect(page.get_by_role("link", name=hostile_container)).to_have_count(0)
     for left in (other, deaf):
-        expect(left.get_by_text(f"{hostile_container} is no longer in the inventory.")).to_be_visible(timeout=20_000)
+        expect(left.get_by_text(f"{hostile_container} is no longer in the inventory.")).to_be_visible()
 
 
 def test_filters_survive_reload_and_the_back_button(page: Page) -> None:

@@ -76,7 +76,7 @@ def modal(page: Page) -> None:
 
 
 def _checked(page: Page) -> None:
-    expect(page.locator("#migrate-checks[aria-busy]")).to_have_count(0, timeout=20_000)
+    expect(page.locator("#migrate-checks[aria-busy]")).to_have_count(0)
 
 
 def _select(page: Page) -> None:
@@ -130,7 +130,7 @@ def _raw(page: Page) -> None:
 
 
 def _connected(page: Page) -> None:
-    expect(page.locator("#console-state")).to_contain_text("Connected", timeout=30_000)
+    expect(page.locator("#console-state")).to_contain_text("Connected")
 
 
 def _paste(page: Page) -> None:
