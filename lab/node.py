@@ -83,10 +83,10 @@ class Node:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_until(lambda: self._adopt(launcher), 10, f"{self.name} did not start: see {log.name}", every=0.02)
+        wait_until(lambda: self._adopt(launcher), 60, f"{self.name} did not start: see {log.name}", every=0.02)
         wait_until(
             lambda: not self.powered or self.inside("/run/node-booted").exists(),
-            30,
+            120,
             f"{self.name} did not boot: see {log.name}",
         )
         if not self.powered:

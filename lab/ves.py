@@ -113,11 +113,11 @@ def place(instance: Instance, nodes: Sequence[Node], *, kvm: bool) -> None:
 
 def _pause(node: Node, ve: VE) -> None:
     """Pauses a VM once it has booted, so that it shows a prompt and answers when it is resumed."""
-    wait_until(lambda: agent_answers(node, ve.name), 60, f"the guest agent of {ve.name} does not answer", every=0.5)
+    wait_until(lambda: agent_answers(node, ve.name), 240, f"the guest agent of {ve.name} does not answer", every=0.5)
     virsh(node, ve.kind, "suspend", ve.name)
 
 
-def wait_for_guests(nodes: Sequence[Node], *, timeout: float = 60) -> None:
+def wait_for_guests(nodes: Sequence[Node], *, timeout: float = 240) -> None:
     """Waits until the guest agent of each running VM answers. Raises LabError naming the first that does not."""
     deadline = time.monotonic() + timeout
     ours = {ve.name for ve in VES}

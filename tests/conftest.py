@@ -4,11 +4,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from panel.accounts.models import RoleBinding, User
 from panel.accounts.roles import Role
 
 PASSWORD = "a long enough pass phrase"
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("mooring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mooring")
 
 
 @pytest.fixture

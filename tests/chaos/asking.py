@@ -83,7 +83,7 @@ class Asker:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

@@ -23,7 +23,7 @@ class Ended(Exception):
 class LiveSocket:
     """One websocket to /live/ with the session of a signed-in panel; it reads only when it is asked to."""
 
-    def __init__(self, panel: Panel, *, receive_buffer: int = 0, timeout: float = 10) -> None:
+    def __init__(self, panel: Panel, *, receive_buffer: int = 0, timeout: float = 60) -> None:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         raw = socket.socket()
@@ -50,7 +50,7 @@ class LiveSocket:
             bytes([0x80 | _TEXT, 0x80 | len(text)]) + mask + bytes(byte ^ mask[n % 4] for n, byte in enumerate(text))
         )
 
-    def news(self, timeout: float = 10) -> dict[str, Any]:
+    def news(self, timeout: float = 60) -> dict[str, Any]:
         """The next message that is no beat; TimeoutError when none comes in time, Ended when the server ended it."""
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
@@ -122,7 +122,7 @@ class Follower:
         live.subscribe(self._topic, self.rev)
         return live
 
-    def take(self, live: LiveSocket, timeout: float = 10) -> int:
+    def take(self, live: LiveSocket, timeout: float = 60) -> int:
         """Receive one update; how many lines came with it."""
         message = live.news(timeout)
         assert message["type"] == "update", message

@@ -22,7 +22,7 @@ class Tasks:
     def value(self, task: int, column: str) -> Any:
         return self._query(f"Task.objects.values_list({column!r}, flat=True).get(pk={task})")
 
-    def until_step(self, task: int, title: str, timeout: float = 30) -> None:
+    def until_step(self, task: int, title: str, timeout: float = 90) -> None:
         """Return when the log announces the step, or the line."""
         steps = f"TaskStep.objects.filter(task={task}, title__startswith={title!r}).exists()"
         lines = f"TaskLine.objects.filter(task={task}, text__startswith={title!r}).exists()"
@@ -31,7 +31,7 @@ class Tasks:
         except AssertionError as error:
             raise AssertionError(f"{error}: {self._story(task)}") from None
 
-    def until_final(self, task: int, timeout: float = 90) -> str:
+    def until_final(self, task: int, timeout: float = 180) -> str:
         try:
             until(lambda: self.value(task, "state") not in OPEN, timeout, "it did not end", 0.1)
         except AssertionError as error:
@@ -81,7 +81,7 @@ class Migration:
         """Until the panel, too, has seen that what the last fault broke is back, and has cleared what it left there."""
         away = "Node.objects.exclude(state='online').exists()"
         left = "Leftover.objects.exists()"
-        until(lambda: not self._query(f"{away} or {left}"), 30, "a node is not online, or holds a leftover")
+        until(lambda: not self._query(f"{away} or {left}"), 90, "a node is not online, or holds a leftover")
 
     def state(self) -> str:
         return str(self.tasks.value(self.task, "state"))
@@ -89,7 +89,7 @@ class Migration:
     def reason(self) -> str:
         return str(self.tasks.value(self.task, "reason"))
 
-    def until_final(self, timeout: float = 90) -> str:
+    def until_final(self, timeout: float = 180) -> str:
         return self.tasks.until_final(self.task, timeout)
 
     def in_the_middle(self, dice: Dice, longest: float = 4) -> None:

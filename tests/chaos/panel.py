@@ -25,7 +25,7 @@ class Panel:
     cookies: dict[str, str] = field(default_factory=dict)
 
     def request(
-        self, method: str, path: str, form: dict[str, str] | None = None, timeout: float = 20, *, htmx: bool = False
+        self, method: str, path: str, form: dict[str, str] | None = None, timeout: float = 60, *, htmx: bool = False
     ) -> Answer:
         """One request on a connection of its own; POST carries the CSRF token and the Origin a browser would send."""
         context = ssl.create_default_context()
@@ -47,10 +47,10 @@ class Panel:
         connection.close()
         return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, text)
 
-    def get(self, path: str, timeout: float = 20) -> Answer:
+    def get(self, path: str, timeout: float = 60) -> Answer:
         return self.request("GET", path, timeout=timeout)
 
-    def post(self, path: str, *, timeout: float = 20, htmx: bool = False, **form: str) -> Answer:
+    def post(self, path: str, *, timeout: float = 60, htmx: bool = False, **form: str) -> Answer:
         return self.request("POST", path, form, timeout, htmx=htmx)
 
     def form_of(self, path: str) -> dict[str, str]:

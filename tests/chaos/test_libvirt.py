@@ -19,7 +19,7 @@ from tests.chaos.report import Dice
 
 pytestmark = pytest.mark.chaos
 NODE = "secondnode2"
-NOTICEABLE = 1.0  # seconds; a call to a node that does not answer takes three at least
+NOTICEABLE = 2.0  # seconds; a call to a node that does not answer takes three at least
 _PAGES = ("/infrastructure/nodes/", "/tasks/")
 
 
@@ -35,7 +35,7 @@ def test_libvirtd_restarted_in_mid_migration_leaves_one_vm_and_a_task_to_retry(
     lab.restart_libvirtd(node, how)
     dice.over()
 
-    state = migration.until_final(60)
+    state = migration.until_final()
     print(f"    {how.name} for the {side}'s: {state}, {migration.reason()}")
     if how is signal.SIGTERM and state != "failed":
         assert state in ("completed", "warning")
@@ -56,7 +56,7 @@ def test_the_target_without_power_in_mid_migration_costs_the_task_alone(
     lab.run("power-off", migration.target)
     off = time.monotonic()
 
-    assert migration.until_final(30) == "failed"
+    assert migration.until_final() == "failed"
     print(f"    failed {time.monotonic() - off:.1f} s after the power went: {migration.reason()}")
     assert migration.target in migration.reason(), "the cause does not name the node"
     assert lab.states(migration.source)["vmtest"] == "running"
@@ -87,7 +87,7 @@ def test_a_hung_libvirtd_in_mid_migration_is_told_and_slows_no_page(
         time.sleep(dice.uniform(0, 4))
     dice.over()
 
-    state = migration.until_final(60)
+    state = migration.until_final()
     where = lab.where("vmtest")
     print(f"    {state}: {migration.reason()}")
     assert (state, where) in (
@@ -121,14 +121,14 @@ def test_a_node_cut_off_is_told_slows_no_page_and_its_console_comes_back(
         assert tasks.until_final(work) == "completed"
     dice.over()
 
-    until(lambda: query(f"Node.objects.get(name={NODE!r}).state") == "online", 45, "the node is not back")
+    until(lambda: query(f"Node.objects.get(name={NODE!r}).state") == "online", 90, "the node is not back")
     assert 'data-state="unreachable"' not in panel.get(paths[0]).text
     console.assert_connected()
 
 
 def _until_stale(query: Asker, node: str) -> None:
     took = until(
-        lambda: query(f"Node.objects.get(name={node!r}).state") == "unreachable", 15, f"{node} is not marked in time"
+        lambda: query(f"Node.objects.get(name={node!r}).state") == "unreachable", 45, f"{node} is not marked in time"
     )
     print(f"    marked after {took:.1f} s")
 

@@ -42,7 +42,7 @@ def test_redis_gone_in_mid_migration_with_200_queued_tasks_loses_and_doubles_non
         queued = query(f"[enqueue('chaos.quick', params={{'number': n}}).pk for n in range({QUEUED})]", timeout=120)
         migration.start(bandwidth=32)
         follower = Follower(panel, running[0])
-        with follower.connect() as live, ExitStack() as broken:
+        with follower.connect(timeout=30) as live, ExitStack() as broken:
             migration.in_the_middle(dice, longest=1)
             if how == "restarted":
                 os.kill(redis, signal.SIGKILL)
@@ -56,12 +56,12 @@ def test_redis_gone_in_mid_migration_with_200_queued_tasks_loses_and_doubles_non
             longest = max(longest, _follow(follower, live))
     dice.over()
     print(f"    the page was without news for {longest:.1f} s at most")
-    assert longest <= 5.5, f"the page had no news for {longest:.1f} s while lines were written"
+    assert longest <= 15, f"the page had no news for {longest:.1f} s while lines were written"
 
     everything = [*running, *queued, migration.task]
     until(
         lambda: not query(f"Task.objects.filter(pk__in={everything}, state__in={OPEN}).count()"),
-        90,
+        300,
         "the queued tasks did not end",
     )
     ended = query(

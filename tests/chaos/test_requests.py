@@ -49,7 +49,7 @@ def test_two_admins_on_the_same_objects_are_told_of_each_other(
     node = query("Node.objects.get(name='secondnode2').pk")
     before = query("Task.objects.count()")
     location = f"/infrastructure/nodes/{node}/location/"
-    migration.start(bandwidth=16)
+    migration.start(bandwidth=8)
     seen, theirs = panel.form_of(location), other_admin.form_of(location)
     migration.in_the_middle(dice, longest=3)
 

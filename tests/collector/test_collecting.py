@@ -67,9 +67,9 @@ def test_a_stop_ends_the_sources() -> None:
     runner = Runner([source])
     thread = threading.Thread(target=runner.run)
     thread.start()
-    assert source.ticked.wait(5)
+    assert source.ticked.wait(30)
     runner.stop()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     assert source.calls == ["start", "stop"]
 

@@ -1,8 +1,7 @@
 """The whole way with libvirt's test driver: a node's events, its row in the database, the poke."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,6 +15,7 @@ from infrastructure.observe.source import NodeSource, Shard
 from infrastructure.services import inventory
 from panel.live import poke
 from tests.collector.engine import Clock
+from tests.waiting import eventually
 
 URI = "test:///default"
 
@@ -49,13 +49,6 @@ def source(clock: Clock, transactional_db: None) -> Iterator[NodeSource]:
 
 def add_node(name: str = "primary") -> Node:
     return Node.objects.create(name=name, address=f"{name}.lab", onboarded_at=timezone.now())
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def state_of(name: str = "test") -> str:
@@ -144,5 +137,5 @@ def test_stopping_ends_every_thread(source: NodeSource) -> None:
     source.tick()
     eventually(lambda: state_of() == VEState.RUNNING)
     source.stop()
-    names = {thread.name for thread in threading.enumerate() if thread.is_alive()}
-    assert not names & {"node-primary", "inventory-writer", "series-recorder"}
+    ours = {"node-primary", "inventory-writer", "series-recorder"}
+    eventually(lambda: not ours & {thread.name for thread in threading.enumerate()})  # stop() waits for 5 s only

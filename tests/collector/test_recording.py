@@ -38,7 +38,7 @@ def test_what_was_put_is_fetched(folder: Path) -> None:
     now = int(time.time())
     for at in range(now - 60, now + 1, 10):
         recorder.put(recording(at))
-    recorder.stop()
+    recorder.stop(60)
     assert not recorder.is_alive()
     assert series.fetch("node", 3, 60).latest("cpu") == pytest.approx(20.0)
     assert series.fetch("ve", 7, 60).latest("cpu") == pytest.approx(5.0)

@@ -114,9 +114,9 @@ def test_shutting_down_stops_it_in_the_end(subject: Subject) -> None:
     if subject.has(Capability.GUEST_AGENT):
         agent = subject.driver.ve(subject.vm)
         if agent.agent_configured:
-            eventually(lambda: subject.driver.agent_ping(subject.vm))
+            eventually(lambda: subject.driver.agent_ping(subject.vm), seconds=120)
     assert subject.driver.shutdown(subject.vm) is Outcome.REQUESTED
-    eventually(lambda: subject.driver.state(subject.vm).state is VEState.STOPPED)
+    eventually(lambda: subject.driver.state(subject.vm).state is VEState.STOPPED, seconds=120)
     assert subject.driver.shutdown(subject.vm) is Outcome.ALREADY
 
 

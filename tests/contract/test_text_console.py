@@ -49,7 +49,7 @@ async def opened(subject: Subject) -> AsyncIterator["Open"]:
 Open = Callable[..., Awaitable[TextStream]]
 
 
-async def say(stream: TextStream, line: bytes, answer: bytes, seconds: float = 20) -> bytes:
+async def say(stream: TextStream, line: bytes, answer: bytes, seconds: float = 90) -> bytes:
     """Type until the answer is there: a guest that is booting takes no input yet.
 
     Lines begin with Ctrl-C: an earlier one may have been typed once too often, and what it started be running.
@@ -73,7 +73,7 @@ async def say(stream: TextStream, line: bytes, answer: bytes, seconds: float = 2
 async def until_told(stream: TextStream, answer: bytes) -> None:
     seen = b""
     while answer not in seen:
-        seen += await asyncio.wait_for(stream.read(), 20) or b""
+        seen += await asyncio.wait_for(stream.read(), 90) or b""
 
 
 @pytest.mark.lab
@@ -99,7 +99,7 @@ async def test_a_console_that_is_in_use_is_refused_and_can_be_taken(opened: Open
     assert refusal.value.code == "console-busy"
 
     second = await opened(force=True)
-    assert await asyncio.wait_for(_to_the_end(first), 10) is None
+    assert await asyncio.wait_for(_to_the_end(first), 60) is None
     await say(second, b"\x03echo a''b\r", b"ab\r\n")
 
 
@@ -109,7 +109,7 @@ async def test_it_ends_with_the_guest(subject: Subject, opened: Open) -> None:
     stream = await opened()
     await asyncio.to_thread(subject.driver.destroy, subject.vm)
 
-    assert await asyncio.wait_for(_to_the_end(stream), 10) is None
+    assert await asyncio.wait_for(_to_the_end(stream), 60) is None
     with pytest.raises(Conflict):
         await opened()
 
@@ -128,7 +128,7 @@ async def test_output_that_nobody_reads_holds_the_guest_back_and_keys_still_reac
     assert _memory(stream.pid) < 80 << 20, "what nobody reads piles up in the console's process"
     stream.write(b"\x03")
     await stream.drain()
-    await say(stream, b"\x03echo c''d\r", b"cd\r\n", seconds=60)
+    await say(stream, b"\x03echo c''d\r", b"cd\r\n")
 
 
 async def _to_the_end(stream: TextStream) -> None:

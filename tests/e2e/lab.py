@@ -17,12 +17,12 @@ class Lab:
     def __init__(self, root: Path, instance: str) -> None:
         self._command = [str(root / "bin" / "lab"), "--instance", instance]
 
-    def run(self, *argv: str, timeout: float = 60) -> str:
+    def run(self, *argv: str, timeout: float = 300) -> str:
         done = subprocess.run([*self._command, *argv], capture_output=True, text=True, timeout=timeout, check=False)
         assert done.returncode == 0, f"lab {argv}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def exec(self, node: str, *argv: str, timeout: float = 60) -> str:
+    def exec(self, node: str, *argv: str, timeout: float = 300) -> str:
         return self.run("exec", node, *argv, timeout=timeout)
 
     def states(self, node: str) -> dict[str, str]:
@@ -43,7 +43,7 @@ class Lab:
         request = json.dumps({"execute": command, "arguments": arguments})
         return json.loads(self.exec(node, "virsh", "qemu-agent-command", name, request))["return"]
 
-    def in_guest(self, node: str, name: str, script: str, timeout: float = 20) -> str:
+    def in_guest(self, node: str, name: str, script: str, timeout: float = 60) -> str:
         """Run a shell line in the guest by its agent and return what it printed."""
         started = self.agent(node, name, "guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})
         deadline = time.monotonic() + timeout

@@ -132,7 +132,7 @@ def test_the_migration_story_by_keyboard_alone(
     sign_in(keys, password)
 
     keys.find("vmtest")
-    migrate(keys, "secondnode1", 16)
+    migrate(keys, "secondnode1", 4)
     open_newest_task(keys)
     expect(page.get_by_text("MiB left").first).to_be_visible()
     expect(page.locator("#task-status")).to_contain_text("Completed", timeout=90_000)

@@ -65,7 +65,7 @@ def type_in_guest(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
 
 
-def wait_in_guest(lab: Lab, node: str, path: str, timeout: float = 20) -> None:
+def wait_in_guest(lab: Lab, node: str, path: str, timeout: float = 90) -> None:
     """Return when the file that was typed into being is there."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -111,6 +111,10 @@ def test_checks_that_come_after_the_dialog_was_closed_have_no_place_and_are_drop
     with page.expect_request("**/migrate/checks/**"):
         dialog.locator("input[name=target]:not(:checked):not(:disabled)").first.check()
 
+    for _ in range(600):  # both are held, also where the first one's handler comes late
+        if len(held) == 2:
+            break
+        page.wait_for_timeout(50)
     held.pop().continue_()
     page.wait_for_timeout(1000)
     page.keyboard.press("Escape")
@@ -141,9 +145,11 @@ def test_a_running_machine_moves_while_its_console_stays(
     wait_in_guest(lab, "primary", "/tmp/before")
     counted = int(lab.in_guest("primary", "vmtest", "cat /tmp/tick"))
 
-    start_migration(page, "secondnode1", bandwidth=16)
-
-    task = query("Task.objects.filter(kind='ve.migrate').latest('id').pk")
+    with page.expect_response(lambda answer: answer.request.method == "POST" and "/migrate/" in answer.url) as answer:
+        start_migration(page, "secondnode1", bandwidth=4)
+    found = re.search(r'"id": ?(\d+)', answer.value.headers["hx-trigger"])
+    assert found
+    task = int(found[1])
     watcher = open_context(storage_state=signed_in_state).new_page()
     watcher.goto(f"/tasks/{task}/")
     watcher.evaluate(WATCH)
@@ -181,7 +187,7 @@ def _steps_came_one_by_one(watcher: Page, query: Callable[[str], Any], task: int
         f"[t.timestamp() * 1000 for t in Task.objects.filter(pk={task}).values_list('started_at', 'finished_at')[0]]"
     )
     copying, ended = times[STEPS.index("Migrating virtual machine")], times[-1]
-    assert started - 1000 < copying < finished < ended + 1000
+    assert started - 1000 < copying < finished
     assert ended - copying > 1000, "the end of the log came with its middle: nothing was live"
     assert all(later >= earlier for earlier, later in pairwise(times))
     order = [line for line in watcher.locator("#log-steps").inner_text().splitlines() if line.strip()]

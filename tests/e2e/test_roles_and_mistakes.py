@@ -97,7 +97,7 @@ def test_a_hostile_name_from_the_engine_is_shown_as_text_until_it_is_forgotten(
     expect(page.get_by_role("treeitem", name=f"{hostile_container}, container, stopped")).to_be_visible()
 
     lab.exec("secondnode2", "virsh", "-c", "lxc:///system", "undefine", hostile_container)
-    page.get_by_role("button", name=f"Forget {hostile_container}").click(timeout=20_000)
+    page.get_by_role("button", name=f"Forget {hostile_container}").click()
     expect(page.get_by_text("is forgotten")).to_be_visible()
     expect(page.get_by_role("link", name=hostile_container)).to_have_count(0)
     for left in (other, deaf):

@@ -39,9 +39,11 @@ def test_an_open_console_is_shown_with_who_has_it(operator: User, ve: VE) -> Non
 
 
 def test_a_closed_one_is_not_shown_and_its_length_and_bytes_are_in_the_audit(operator: User, ve: VE) -> None:
-    with time_machine.travel(timezone.now() - timedelta(seconds=64), tick=False):
+    now = timezone.now()
+    with time_machine.travel(now - timedelta(seconds=64), tick=False):
         session = open_one(operator, ve)
-    console_sessions.closed(session=session, user=operator, reason="", to_guest=2048, from_guest=3 << 20)
+    with time_machine.travel(now, tick=False):
+        console_sessions.closed(session=session, user=operator, reason="", to_guest=2048, from_guest=3 << 20)
 
     assert console_sessions.open_now(ve.pk) == []
     row = AuditRecord.objects.get(action="ve.console.close")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -246,7 +247,7 @@ async def test_its_end_is_in_the_audit_trail_with_the_reason(display: Display, o
     await page.disconnect()
 
     row = await AuditRecord.objects.aget(action="ve.console.close")
-    assert row.detail == "screen on primary, 0 s, 1 KiB sent, 1 KiB received"
+    assert re.fullmatch(r"screen on primary, \d+ s, 1 KiB sent, 1 KiB received", row.detail)
     assert (await ConsoleSession.objects.aget()).closed_at is not None
 
 
@@ -314,7 +315,7 @@ async def test_a_browser_that_stops_reading_costs_little_and_is_dropped(
         if held > 1 << 20:
             await asyncio.Event().wait()  # the browser takes a MiB and then no more
 
-    await asyncio.wait_for(display.application(page.scope, incoming.get, send), 5)
+    await asyncio.wait_for(display.application(page.scope, incoming.get, send), 60)
 
     assert held <= (1 << 20) + screen.CHUNK
     assert display.flooded < 4 << 20, "the node was read on although nobody took it"

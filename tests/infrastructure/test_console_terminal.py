@@ -150,7 +150,10 @@ async def test_only_one_terminal_answers_the_guest(guest: Guest, operator: User,
     await second.disconnect()
 
 
-async def test_a_browser_that_comes_back_goes_on_where_it_was(guest: Guest, operator: User, ve: VE) -> None:
+async def test_a_browser_that_comes_back_goes_on_where_it_was(
+    guest: Guest, operator: User, ve: VE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "LINGER", 60.0)
     page, ready = await come(guest, operator, ve)
     guest.device.print(b"12345")
     await page.picture(5)
@@ -183,8 +186,8 @@ async def test_a_place_that_is_none_is_answered_with_the_latest_output(
 async def test_the_line_is_let_go_after_the_last_browser(
     guest: Guest, operator: User, ve: VE, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "LINGER", 0.1)
     page, _ = await come(guest, operator, ve)
+    monkeypatch.setattr(line, "LINGER", 2.0)  # it runs while the end is audited
     await page.disconnect()
     assert not guest.device.closed, "a reloaded page would lose the output"
     await soon(lambda: guest.device.closed)

@@ -2,12 +2,12 @@
 
 import os
 import threading
-import time
 
 import pytest
 
 from infrastructure.drivers.base import remaining, within
 from infrastructure.drivers.deadlines import Overrun, Workers
+from tests.waiting import eventually
 
 
 def test_it_returns_the_result_and_raises_the_exception() -> None:
@@ -38,8 +38,8 @@ def test_threads_are_used_again() -> None:
     workers = Workers("again")
     for _ in range(50):
         workers.call(lambda: None, 5)
-        time.sleep(0.001)
-    assert sum(thread.name.startswith("again-") for thread in threading.enumerate()) <= 2
+        eventually(lambda: workers._free)
+    assert sum(thread.name.startswith("again-") for thread in threading.enumerate()) == 1
 
 
 def test_many_callers_all_get_their_own_answer() -> None:

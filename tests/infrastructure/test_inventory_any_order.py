@@ -44,7 +44,7 @@ def observe(nodes: dict[str, Node], what: str, where: str, name: str, state: str
 
 
 @given(observations, st.dictionaries(st.sampled_from(VES), st.sampled_from(NODES)))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_each_ve_is_on_exactly_one_node(
     nodes: dict[str, Node], arriving: list[tuple[str, str, str, str]], truth: dict[str, str]
 ) -> None:

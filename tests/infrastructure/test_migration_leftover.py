@@ -22,10 +22,10 @@ from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, lines_
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("POLL_SECONDS", 0.01), ("SETTLE_SECONDS", 0.2), ("ABORT_SECONDS", 0.2)):
+    for name, seconds in (("POLL_SECONDS", 0.01), ("SETTLE_SECONDS", 2.0), ("ABORT_SECONDS", 2.0)):
         monkeypatch.setattr(execution, name, seconds)
     monkeypatch.setattr(clear, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(clear, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(clear, "SETTLE_SECONDS", 2.0)
 
 
 def leave(cluster: Cluster) -> None:

@@ -29,7 +29,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (offline, "SETTLE_SECONDS", 0.1),
         (offline, "ANSWER_SECONDS", 0.1),
         (execution, "POLL_SECONDS", 0.01),
-        (execution, "SETTLE_SECONDS", 0.2),
+        (execution, "SETTLE_SECONDS", 2.0),
     ):
         monkeypatch.setattr(module, name, seconds)
 

@@ -46,8 +46,8 @@ def names(function: Any) -> Any:
     """The hostile names and whatever hypothesis thinks of."""
     for name in HOSTILE:
         function = example(name=name)(function)
-    quiet = [HealthCheck.function_scoped_fixture]
-    function = settings(max_examples=150, deadline=None, suppress_health_check=quiet)(function)
+    quiet = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    function = settings(max_examples=150, suppress_health_check=quiet)(function)
     return given(name=st.text(CLEAN, min_size=1, max_size=40))(function)
 
 

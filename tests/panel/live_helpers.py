@@ -56,14 +56,14 @@ class Browser:
         """Whether the handshake was accepted."""
         self._to_send.put_nowait({"type": "websocket.connect"})
         self.task = asyncio.create_task(self._application(self.scope, self._to_send.get, self.sent.put))
-        answer = await asyncio.wait_for(self.sent.get(), 3)
+        answer = await asyncio.wait_for(self.sent.get(), 30)
         self.subprotocol = answer.get("subprotocol")
         return bool(answer["type"] == "websocket.accept")
 
     async def disconnect(self) -> None:
         self._to_send.put_nowait({"type": "websocket.disconnect", "code": 1001})
         assert self.task is not None
-        await asyncio.wait_for(self.task, 5)
+        await asyncio.wait_for(self.task, 30)
 
     def say(self, text: str) -> None:
         self._to_send.put_nowait({"type": "websocket.receive", "text": text})

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,12 @@ from django.conf import settings
 from panel.accounts import limits
 from panel.accounts.limits import Burst, Bursts, in_words
 from panel.accounts.models import User
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the requests take, nothing is given back meanwhile."""
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: 100.0, time=time.time))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +45,7 @@ def test_a_burst_is_taken_then_the_rate(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.django_db
 def test_a_script_that_runs_wild_is_stopped_and_told_when_to_go_on(
-    viewer: User, operator: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
+    viewer: User, operator: User, client_of: Any, monkeypatch: pytest.MonkeyPatch, stopped_clock: None
 ) -> None:
     monkeypatch.setattr(limits, "CHANGES", Burst(3, 0.1))
     monkeypatch.setattr(limits, "_bursts", Bursts())
@@ -56,7 +64,7 @@ def test_a_script_that_runs_wild_is_stopped_and_told_when_to_go_on(
 
 @pytest.mark.django_db
 def test_tickets_of_consoles_have_a_limit_of_their_own(
-    operator: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
+    operator: User, client_of: Any, monkeypatch: pytest.MonkeyPatch, stopped_clock: None
 ) -> None:
     monkeypatch.setattr(limits, "TICKETS", Burst(1, 0.1))
     monkeypatch.setattr(limits, "_bursts", Bursts())

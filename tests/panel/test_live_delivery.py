@@ -15,6 +15,7 @@ from panel.live import consumer, registry, wire
 from panel.live.poke import poke
 from panel.live.registry import Update, group_name
 from tests.panel.live_helpers import Browser, session_of
+from tests.waiting import soon
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,8 +32,8 @@ class Feed:
         return len(self.lines)
 
     def read(self, user: User, key: str, after: int) -> Update | None:
-        self.reads += 1
         news = self.lines[after:]
+        self.reads += 1  # last: who waits for it may write
         return Update(len(self.lines), html=" ".join(news), data={"key": key, "for": user.username}) if news else None
 
 
@@ -147,10 +148,11 @@ async def test_a_thousand_lines_arrive_once_and_in_order(feed: Feed, viewer: Use
     await browser.disconnect()
 
 
-async def test_other_topics_are_not_delivered(feed: Feed, viewer: User) -> None:
+async def test_other_topics_are_not_delivered(feed: Feed, viewer: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "POLL_SECONDS", 60)
     browser = await connect(viewer)
     browser.subscribe("feed:7", after=1)
-    await asyncio.sleep(0.1)
+    await soon(lambda: feed.reads)
 
     reads = feed.reads
     await sync_to_async(poke)("feed:8", feed.add("for another page"))
@@ -210,7 +212,7 @@ async def test_an_unknown_topic_is_denied(feed: Feed, viewer: User, topic: str) 
 async def test_a_revoked_right_ends_the_subscription(feed: Feed, operator: User) -> None:
     browser = await connect(operator)
     browser.subscribe("part:1")
-    await asyncio.sleep(0.1)
+    await soon(lambda: feed.reads)
 
     await RoleBinding.objects.filter(user=operator).aupdate(role="viewer")
     feed.add("not for viewers")
@@ -343,8 +345,8 @@ async def test_a_browser_that_stops_reading_is_dropped_and_read_for_no_longer(
             await asyncio.Event().wait()
 
     started = time.monotonic()
-    await asyncio.wait_for(consumer.LiveSocket()(scope, incoming.get, send), 5)
+    await asyncio.wait_for(consumer.LiveSocket()(scope, incoming.get, send), 60)
 
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 12
     assert len(stuck) <= 2
     assert feed.reads <= 2 * consumer.READS_AT_ONCE

@@ -88,7 +88,7 @@ async def test_a_browser_that_stops_reading_costs_less_than_four_mib_and_catches
             stuck.append(len(message["text"]))
             await asyncio.Event().wait()
 
-    await asyncio.wait_for(consumer.LiveSocket()(Browser(key).scope, incoming.get, send), 20)
+    await asyncio.wait_for(consumer.LiveSocket()(Browser(key).scope, incoming.get, send), 120)
     assert stuck
     assert sum(stuck) + consumer.READS_AT_ONCE * max(stuck) < 4 * 1024**2
 

@@ -92,7 +92,7 @@ def test_a_file_that_was_cut_short_is_set_aside_and_begun_anew(store: Store) -> 
 
 
 @given(position=st.integers(0, 1807), value=st.integers(0, 255))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_damage_of_the_definition_reaches_the_library(tmp_path: Path, position: int, value: int) -> None:
     store = Store(tmp_path)
     fill(store, 10)

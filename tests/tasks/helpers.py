@@ -71,5 +71,6 @@ def in_threads(functions: Iterable[Callable[[], Any]]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=240)
+        assert not thread.is_alive()
     return results

@@ -13,6 +13,7 @@ from tasks.reaper import take_over
 from tasks.runner import TaskRun, claim, execute
 from tests.tasks.helpers import log_of, move
 from tests.tasks.jobs import Engine
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -150,17 +151,13 @@ def test_a_jobs_own_rows_are_fenced_with_the_log(engine: Engine) -> None:
 
 
 def test_the_heartbeat_tells_the_job_that_it_is_over(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
     from tasks import heartbeat
 
     monkeypatch.setattr(heartbeat, "EVERY", 0.02)
 
     def script(run: TaskRun, **params: Any) -> None:
         taken_over(run.task)
-        deadline = time.monotonic() + 5
-        while not run.pen.fenced and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(lambda: run.pen.fenced)
         engine.calls.append(("fenced", run.pen.fenced))
         run.check_cancel()
         engine.calls.append(("went on", True))

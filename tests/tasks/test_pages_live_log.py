@@ -76,7 +76,7 @@ def read(browser: Browser, task_id: int, batch: int) -> bool:
     return news.more
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     turns=st.lists(
         st.tuples(st.lists(WRITES, max_size=6), st.integers(1, 5), st.lists(WRITES, max_size=3)), max_size=14

@@ -18,6 +18,8 @@ POLL_SECONDS = 0.5
 SETTLE_SECONDS = 15.0  # for the engines to agree after a link was lost; with their own keepalive it stays under 30
 ABORT_SECONDS = 60.0
 SILENT_SECONDS = 8.0  # for a source whose daemon is just starting again
+# The source's daemon ended, or had not started again when it was asked about the job.
+_DAEMON_AWAY = ("connection-lost", "connection-refused")
 OnProgress = Callable[[MigrationProgress], None]
 
 
@@ -71,7 +73,7 @@ def execute(plan: Plan, *, checked: Checked | None, on_look: OnLook, tell: Tell)
     except Unreachable as error:
         # The panel's link broke, or the one between the nodes: the engines may be going on.
         cause = sentence(error.message)
-        if error.code == "connection-lost":
+        if error.code in _DAEMON_AWAY:
             cause = f"libvirtd on {plan.source} was restarted or cut off from the panel."
         tell(cause)
         return _watch(plan, follow, cause=cause)
