@@ -101,7 +101,7 @@ def place(instance: Instance, nodes: Sequence[Node], *, kvm: bool) -> None:
             return
         virsh(node, ve.kind, "autostart", ve.name)
         if not active:
-            virsh(node, ve.kind, "start", ve.name)
+            _start(node, ve)
         if ve.state == "paused" and not (active and (instance.settled or seen[node][ve.name] == "paused")):
             _pause(node, ve)
 
@@ -109,6 +109,16 @@ def place(instance: Instance, nodes: Sequence[Node], *, kvm: bool) -> None:
         list(pool.map(settle, VES))
     instance.settled = True
     instance.save()
+
+
+def _start(node: Node, ve: VE) -> None:
+    try:
+        virsh(node, ve.kind, "start", ve.name)
+    except LabError as error:
+        # Busy, and starting two containers at once, libvirt now and then misses a cgroup that it made itself.
+        if "libvirt_lxc startup" not in str(error):
+            raise
+        virsh(node, ve.kind, "start", ve.name)
 
 
 def _pause(node: Node, ve: VE) -> None:
