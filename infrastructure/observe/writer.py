@@ -148,7 +148,10 @@ class Feedback:
 
 
 def _parts(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """In order, each part with at most some thousand VEs: others write between two transactions."""
+    """In order, each part with at most some thousand VEs: others write between two transactions.
+
+    A VE that moved while the database was away may be missing between two parts; its start time is lost then.
+    """
     part: list[Change] = []
     room = VES_AT_ONCE
     for change in changes:

@@ -3,8 +3,8 @@ const box = document.getElementById("notes");
 const ICONS = { ok: "circle-check", info: "info-circle", warn: "alert-triangle", crit: "alert-octagon" };
 const SHOWN_MS = { ok: 6000, info: 6000, warn: 15000, crit: 20000 };
 
-/** Show a note: tone ok, info, warn or crit; what happened; what to do; and a link {href, label}. */
-export function note(tone, text, advice = "", link = null) {
+/** Show a note: tone ok, info, warn or crit; what happened; what to do; a link {href, label}; whether it stays. */
+export function note(tone, text, advice = "", link = null, stays = false) {
   const element = document.createElement("div");
   element.className = `note ${tone}`;
   const icon = document.createElement("i");
@@ -22,7 +22,7 @@ export function note(tone, text, advice = "", link = null) {
   close.addEventListener("click", () => element.remove());
   element.append(icon, words, close);
   box.append(element);
-  setTimeout(() => element.remove(), SHOWN_MS[tone] ?? SHOWN_MS.info);
+  if (!stays) setTimeout(() => element.remove(), SHOWN_MS[tone] ?? SHOWN_MS.info);
 }
 
 document.addEventListener("mooring:task-started", (event) => {

@@ -37,11 +37,11 @@ export function refresh(region) {
 }
 
 /** Keep the page of an object that was removed as it was last, and say so unless the page is left at once. */
-function isGone(id) {
+function isGone(id, words = "is no longer in the inventory.") {
   if (subject() === id && !gone.has(id)) {
     const name = document.querySelector("#page-title h1")?.textContent ?? document.title;
     setTimeout(() => {
-      if (subject() === id) note("warn", `${name} is no longer in the inventory.`, "This page shows its last state.");
+      if (subject() === id) note("warn", `${name} ${words}`, "This page shows its last state.", null, true);
     }, 1000);
   }
   gone.add(id);
@@ -49,16 +49,18 @@ function isGone(id) {
 
 document.addEventListener("mooring:inventory", (event) => {
   const data = event.detail.data ?? {};
-  (data.removed ?? []).forEach(isGone);
+  for (const id of data.removed ?? []) isGone(id);
   for (const region of document.querySelectorAll('[data-refresh~="inventory"]')) {
     if (concerns(region, data)) refresh(region);
   }
 });
 
-// A region may be fetched before the message of the removal has come, or when it was missed.
+// A region may be fetched before the message of the removal has come, or when it was missed. What a control inside a
+// region asks for is another object's.
 document.addEventListener("htmx:responseError", (event) => {
-  const region = event.target.closest?.("[data-refresh], [data-refresh-every]");
-  if (event.detail.xhr.status === 404 && region && subject()) isGone(subject());
+  const isRegion = event.target.matches?.("[data-refresh], [data-refresh-every]");
+  if (event.detail.xhr.status !== 404 || !isRegion || !subject()) return;
+  isGone(subject(), "is no longer in the inventory, or not shown to your role.");
 });
 
 document.addEventListener("mooring:tasks", () => {

@@ -82,8 +82,7 @@ class Complaints(list[str]):
 
     def _console(self, message: ConsoleMessage) -> None:
         # A request that is given up, for a newer one or because the page is left, is an error to htmx.
-        status = r"(status of|Response Status Error Code) (401|403|404|409|422|503)"
-        known = rf"{status}|WebSocket|^htmx:(afterRequest|sendAbort),"
+        known = r"status of (401|403|404|409|422|503)|WebSocket|^htmx:(afterRequest|sendAbort),"
         if message.type == "error" and not re.search(known, message.text):
             self.append(message.text)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.e2e.conftest import make_user, sign_in
+from tests.e2e.conftest import Complaints, make_user, sign_in
 from tests.e2e.lab import Lab
 from tests.e2e.test_inventory_is_true import open_node
 
@@ -81,7 +81,7 @@ def test_a_node_that_does_not_answer_is_told_with_what_was_entered_kept(page: Pa
 
 
 def test_a_hostile_name_from_the_engine_is_shown_as_text_until_it_is_forgotten(
-    page: Page, hostile_container: str, lab: Lab
+    page: Page, hostile_container: str, lab: Lab, complaints: Complaints
 ) -> None:
     page.goto("/infrastructure/ves/")
 
@@ -101,7 +101,21 @@ def test_a_hostile_name_from_the_engine_is_shown_as_text_until_it_is_forgotten(
     expect(page.get_by_text("is forgotten")).to_be_visible()
     expect(page.get_by_role("link", name=hostile_container)).to_have_count(0)
     for left in (other, deaf):
-        expect(left.get_by_text(f"{hostile_container} is no longer in the inventory.")).to_be_visible()
+        expect(left.get_by_text(f"{hostile_container} is no longer in the inventory")).to_be_visible()
+    complaints[:] = [text for text in complaints if "Response Status Error Code 404" not in text]  # read after its end
+
+
+def test_a_row_that_is_gone_says_nothing_about_the_page_around_it(page: Page, complaints: Complaints) -> None:
+    page.goto("/infrastructure/nodes/")
+    page.get_by_role("link", name="secondnode2", exact=True).click()
+    page.wait_for_load_state("load")
+    page.route("**/menu/**", lambda route: route.fulfill(status=404))
+    with page.expect_response("**/menu/**"):
+        page.get_by_role("main").get_by_role("button", name="Actions for vmd-cli").click()
+
+    page.wait_for_timeout(1500)
+    assert page.get_by_text("no longer in the inventory").count() == 0
+    complaints.clear()
 
 
 def test_filters_survive_reload_and_the_back_button(page: Page) -> None:

@@ -110,7 +110,7 @@ def test_a_move_that_was_aborted_meanwhile_fails_and_a_retry_succeeds(onboarded_
     on_exactly_one_node(onboarded_lab, "secondnode1")
 
 
-def test_a_target_that_is_cut_off_fails_it_within_30_s_and_what_was_left_goes(onboarded_lab: OnboardedLab) -> None:
+def test_a_target_that_is_cut_off_fails_it_and_what_was_left_goes(onboarded_lab: OnboardedLab) -> None:
     task = onboarded_lab.migrate("secondnode1", bandwidth_mib=SLOW)
     with onboarded_lab.worker(task) as worker:
         onboarded_lab.until_copied(task, 20)
