@@ -3,6 +3,7 @@
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.chaos.asking import Asker
+from tests.chaos.machine import until
 from tests.e2e.conftest import URL
 
 
@@ -39,8 +40,8 @@ class Console:
 
     def assert_told(self) -> None:
         """It has said that it is not connected."""
-        told = self._page.wait_for_function("window.told", timeout=60_000).json_value()
-        print(f"    the console said: {' '.join(told.split())}")
+        until(lambda: self._page.evaluate("window.told"), 60, "the console did not say that it is not connected")
+        print(f"    the console said: {' '.join(self._page.evaluate('window.told').split())}")
 
     def close(self) -> None:
         self._context.close()
