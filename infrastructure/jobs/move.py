@@ -228,7 +228,7 @@ def _shut_down(run: TaskRun, step: Step, plan: Plan) -> None:
         left = offline.STOP_SECONDS - passed
         step.progress(100 * passed / offline.STOP_SECONDS, f"waiting for the guest, {left:.0f} s left")
 
-    if offline.stop(plan, on_wait=wait):
+    if offline.stop(plan, on_wait=wait, on_again=step.line):
         step.line(f"{plan.ve} shut down within {time.monotonic() - begun:.1f} s")
         return
     late = f"{plan.ve} still runs {offline.STOP_SECONDS:.0f} s after it was asked to shut down"

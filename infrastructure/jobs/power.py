@@ -10,6 +10,7 @@ from infrastructure.drivers.base import Conflict, HostDriver, NotFound, Outcome,
 from infrastructure.models import VE, Node
 from infrastructure.services import equivalents, inventory
 from infrastructure.services.endpoints import driver
+from infrastructure.services.guest_stop import wait_until_stopped
 from infrastructure.services.power import STOP_SECONDS
 from tasks.choices import Level
 from tasks.errors import JobFailed
@@ -292,7 +293,10 @@ def _tell_past(step: Step, outcome: Outcome, guest: Guest) -> None:
 
 
 def _wait_for_stop(step: Step, guest: Guest, seconds: float) -> bool:
-    return _poll(step, lambda: guest.state() is VEState.STOPPED, seconds, "waiting for the guest")
+    def wait(passed: float) -> None:
+        step.progress(100 * passed / seconds, f"waiting for the guest, {seconds - passed:.0f} s left")
+
+    return wait_until_stopped(guest.engine, guest.uuid, seconds, on_wait=wait, on_again=step.line)
 
 
 def _poll(step: Step, reached: Callable[[], bool], seconds: float, waiting: str) -> bool:

@@ -56,7 +56,7 @@ class Changes:
         known: dict[int, dict[str, NodeNetwork]] = {pk: {} for pk in self.networks}
         for network in NodeNetwork.objects.filter(node__in=known) if known else ():
             known[network.node_id][network.name] = network
-        return {pk for pk, found in self.networks.items() if _write_networks(pk, found, known[pk])}
+        return {pk for pk, found in self.networks.items() if _replace_networks(pk, found, known[pk])}
 
     def _write_ves(self, rev: int) -> None:
         new: list[VE] = []
@@ -100,7 +100,7 @@ class Changes:
             Removal.objects.bulk_create(removals)
 
 
-def _write_networks(node_id: int, found: tuple[NetworkFacts, ...], known: dict[str, NodeNetwork]) -> bool:
+def _replace_networks(node_id: int, found: tuple[NetworkFacts, ...], known: dict[str, NodeNetwork]) -> bool:
     """Make the node's networks the found ones; whether anything differed."""
     wanted = {network.name[:100]: _network_columns(network) for network in found}
     gone = [network.pk for name, network in known.items() if name not in wanted]

@@ -37,7 +37,7 @@ export function refresh(region) {
 }
 
 /** Keep the page of an object that was removed as it was last, and say so unless the page is left at once. */
-function isGone(id, words = "is no longer in the inventory.") {
+function tellGone(id, words = "is no longer in the inventory.") {
   if (subject() === id && !gone.has(id)) {
     const name = document.querySelector("#page-title h1")?.textContent ?? document.title;
     setTimeout(() => {
@@ -49,7 +49,7 @@ function isGone(id, words = "is no longer in the inventory.") {
 
 document.addEventListener("mooring:inventory", (event) => {
   const data = event.detail.data ?? {};
-  for (const id of data.removed ?? []) isGone(id);
+  for (const id of data.removed ?? []) tellGone(id);
   for (const region of document.querySelectorAll('[data-refresh~="inventory"]')) {
     if (concerns(region, data)) refresh(region);
   }
@@ -60,7 +60,7 @@ document.addEventListener("mooring:inventory", (event) => {
 document.addEventListener("htmx:responseError", (event) => {
   const isRegion = event.target.matches?.("[data-refresh], [data-refresh-every]");
   if (event.detail.xhr.status !== 404 || !isRegion || !subject()) return;
-  isGone(subject(), "is no longer in the inventory, or not shown to your role.");
+  tellGone(subject(), "is no longer in the inventory, or not shown to your role.");
 });
 
 document.addEventListener("mooring:tasks", () => {

@@ -16,16 +16,11 @@ class Console:
         self._page = self._context.new_page()
         self._query = query
 
-    @property
-    def strip(self) -> str:
-        return self._page.locator("#console-state").inner_text()
-
     def open(self, ve: str) -> None:
-        """Open the VE's console and wait until it is connected."""
+        """Open the VE's console, wait until it is connected, and note from then on when it says that it is not."""
         self._page.goto(f"/infrastructure/ves/{self._query(f'VE.objects.get(name={ve!r}).pk')}/console/")
         self.assert_connected()
-
-        # It may be connected again before anybody looks.
+        # By the time anybody looks it may be connected again.
         self._page.evaluate(
             """() => {
               const at = document.getElementById('console-state');

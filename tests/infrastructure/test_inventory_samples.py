@@ -1,5 +1,6 @@
 """Statistics of nodes in their rows."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -28,6 +29,10 @@ def reading(node: Node, cpu: float = 10.0, memory: int = 100 << 20) -> NodeReadi
         VEReading(uuid_of("vm2"), VEState.STOPPED),
     )
     return NodeReading(node.pk, timezone.now(), 20.0, 4 << 30, ves)
+
+
+def running(names: Iterable[str]) -> tuple[VEReading, ...]:
+    return tuple(VEReading(uuid_of(name), VEState.RUNNING) for name in names)
 
 
 def test_figures_are_written_under_one_revision(primary: Node) -> None:
@@ -62,10 +67,8 @@ def test_many_nodes_cost_no_more_statements(django_assert_num_queries: object) -
         inventory.apply_snapshot(node, node_facts(node), [ve_facts(f"{node}-vm{n}") for n in range(5)])
     at = timezone.now()
     readings = [
-        NodeReading(
-            node.pk, at, None, 4 << 30, tuple(VEReading(uuid_of(f"{node}-vm{n}"), VEState.RUNNING) for n in range(5))
-        )
-        for node in nodes
+        NodeReading(node.pk, at.replace(microsecond=number), None, 4 << 30, running(f"{node}-vm{n}" for n in range(5)))
+        for number, node in enumerate(nodes)
     ]
     with django_assert_num_queries(2):  # type: ignore[operator]
         assert apply_samples(readings).rev is None

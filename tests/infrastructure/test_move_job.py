@@ -11,7 +11,7 @@ from infrastructure.drivers.base import Completed, Conflict, DiskFacts, DriverEr
 from infrastructure.drivers.facts import VEKind, VEState
 from infrastructure.drivers.fake import FakeNode
 from infrastructure.models import VE, Node
-from infrastructure.services import migration
+from infrastructure.services import guest_stop, migration
 from infrastructure.services.migration import MigrationOptions, execution, offline
 from infrastructure.services.preflight.proof import MARKER, SharedFolders
 from tasks.models import Task
@@ -25,6 +25,7 @@ ROOT = "/var/lib/ct/vmtest"
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, seconds in (
         (offline, "LOOK_EVERY", 0.01),
+        (guest_stop, "LOOK_EVERY", 0.01),
         (offline, "STOP_SECONDS", 0.1),
         (offline, "SETTLE_SECONDS", 0.1),
         (offline, "ANSWER_SECONDS", 0.1),
@@ -304,6 +305,24 @@ def test_a_guest_that_does_not_shut_down_is_not_moved(
     assert task.state == "failed"
     assert "still runs" in task.reason and "was not moved" in task.reason
     assert cluster.where() == ["primary"]
+
+
+def test_a_guest_that_missed_the_request_while_it_booted_is_asked_again(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = cluster.primary.shutdown
+    requests: list[str] = []
+
+    def hears_the_second(uuid: str) -> object:
+        requests.append(uuid)
+        return real(uuid) if len(requests) == 2 else None
+
+    monkeypatch.setattr(cluster.primary, "shutdown", hears_the_second)
+    monkeypatch.setattr(offline, "STOP_SECONDS", 30)
+    monkeypatch.setattr(guest_stop, "AGAIN_SECONDS", 0)
+    task = run(move())
+    assert (task.state, cluster.where()) == ("completed", ["secondnode1"])
+    assert any("asked once more" in line for line in lines_of(task))
 
 
 def test_it_is_forced_off_only_where_that_was_allowed(

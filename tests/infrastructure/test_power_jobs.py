@@ -10,7 +10,7 @@ from infrastructure.drivers.base import Conflict, Outcome, Unreachable
 from infrastructure.drivers.facts import VEKind, VEState
 from infrastructure.jobs import power as jobs
 from infrastructure.models import VE
-from infrastructure.services import power
+from infrastructure.services import guest_stop, power
 from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.accounts.models import User
 from panel.audit.models import AuditRecord
@@ -32,6 +32,7 @@ OPERATIONS: list[tuple[Callable[..., Task], VEState, VEState, str]] = [
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(guest_stop, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(jobs, "STOP_SECONDS", 0.05)
     monkeypatch.setattr(jobs, "RESTART_SECONDS", 0.1)
     monkeypatch.setattr(jobs, "AGAIN_SECONDS", 0.05)
@@ -86,11 +87,34 @@ def test_a_guest_that_does_not_shut_down_fails_with_the_next_step(
     assert status(cluster.primary).state is VEState.RUNNING
 
 
+@pytest.mark.parametrize("refusal", [None, Conflict("vmtest is busy")], ids=["heard", "refused at first"])
+def test_a_guest_that_missed_the_request_while_it_booted_is_asked_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, refusal: Conflict | None
+) -> None:
+    real = cluster.primary.shutdown
+    requests: list[str] = []
+
+    def hears_the_third(uuid: str, *_: Any) -> Outcome:
+        requests.append(uuid)
+        if len(requests) == 2 and refusal:
+            raise refusal
+        return real(uuid) if len(requests) == 3 else Outcome.REQUESTED
+
+    monkeypatch.setattr(cluster.primary, "shutdown", hears_the_third)
+    monkeypatch.setattr(jobs, "STOP_SECONDS", 30)
+    monkeypatch.setattr(guest_stop, "AGAIN_SECONDS", 0)
+    task = run(power.stop(user=None, ve=cluster.vmtest))
+    assert (task.state, len(requests)) == ("completed", 3)
+    told = [line for line in lines_of(task) if ("asked" in line and "again" in line) or "once more" in line]
+    assert len(told) == 2
+    assert ("could not be asked again" in told[0] and "vmtest is busy" in told[0]) is (refusal is not None)
+
+
 def test_it_is_forced_off_only_with_consent_and_the_task_warns(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaf(cluster, monkeypatch, "shutdown")
-    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.3)
+    monkeypatch.setattr(guest_stop, "LOOK_EVERY", 0.3)
     task = run(power.stop(user=None, ve=cluster.vmtest, force_after=1))
     assert task.state == "warning"
     assert "was forced off" in task.reason
@@ -101,7 +125,7 @@ def test_it_is_forced_off_only_with_consent_and_the_task_warns(
 def test_waiting_for_a_guest_can_be_cancelled(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     deaf(cluster, monkeypatch, "shutdown")
     monkeypatch.setattr(jobs, "STOP_SECONDS", 30)
-    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.3)
+    monkeypatch.setattr(guest_stop, "LOOK_EVERY", 0.3)
     task = power.stop(user=None, ve=cluster.vmtest)
     cluster.primary.fail(
         "state", lambda: None if Task.objects.get().cancel_requested_at else cancel(Task.objects.get())

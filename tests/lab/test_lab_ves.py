@@ -1,11 +1,11 @@
 """The lab's nine VEs: real guests in the states of the source document."""
 
 import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.lab.conftest import RunningLab
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -37,14 +37,14 @@ def test_status_tells_the_same_as_libvirt(fresh: RunningLab) -> None:
 def test_the_guest_agent_reads_a_counter_that_counts_seconds(fresh: RunningLab) -> None:
     began = time.monotonic()
     first = int(fresh.in_guest("primary", "vmtest", "cat /tmp/tick"))
-    _eventually(lambda: int(fresh.in_guest("primary", "vmtest", "cat /tmp/tick")) >= first + 3)
+    eventually(lambda: int(fresh.in_guest("primary", "vmtest", "cat /tmp/tick")) >= first + 3, 90)
     assert time.monotonic() - began > 1.5
 
 
 def test_a_vm_carries_its_name_and_has_an_address_from_dhcp(fresh: RunningLab) -> None:
     assert fresh.in_guest("primary", "vmtest", "hostname").strip() == "vmtest"
     subnet = fresh.node("primary").address.rsplit(".", 1)[0]
-    _eventually(lambda: f"inet {subnet}." in fresh.in_guest("primary", "vmtest", "ip -4 addr show eth0"))
+    eventually(lambda: f"inet {subnet}." in fresh.in_guest("primary", "vmtest", "ip -4 addr show eth0"), 90)
 
 
 def test_a_vm_shows_vnc_on_a_unix_socket_only(fresh: RunningLab) -> None:
@@ -55,22 +55,22 @@ def test_a_vm_shows_vnc_on_a_unix_socket_only(fresh: RunningLab) -> None:
 def test_a_vm_switches_off_when_its_power_button_is_pressed_or_its_agent_is_asked(fresh: RunningLab) -> None:
     for mode in ("acpi", "agent"):
         fresh.virsh("secondnode2", "shutdown", "vmd-cli", "--mode", mode)
-        _eventually(lambda: fresh.states("secondnode2")["vmd-cli"] == "stopped")
+        eventually(lambda: fresh.states("secondnode2")["vmd-cli"] == "stopped", 90)
         fresh.up()  # starts it and waits for its agent
 
 
 def test_a_ct_counts_and_has_an_address_from_dhcp(fresh: RunningLab) -> None:
     ticks = "/srv/shared/ct/ct1/root/ticks"
     first = int(fresh.exec("primary", "cat", ticks))
-    _eventually(lambda: int(fresh.exec("primary", "cat", ticks)) > first)
+    eventually(lambda: int(fresh.exec("primary", "cat", ticks)) > first, 90)
     inside = ("lxc-enter-namespace", "ct1", "--noseclabel", "/bin/ip", "-4", "addr", "show", "eth0")
     subnet = fresh.node("primary").address.rsplit(".", 1)[0]
-    _eventually(lambda: f"inet {subnet}." in fresh.virsh("primary", *inside, kind="lxc"))
+    eventually(lambda: f"inet {subnet}." in fresh.virsh("primary", *inside, kind="lxc"), 90)
 
 
 def test_a_ct_stops_in_an_orderly_way_on_a_signal(fresh: RunningLab) -> None:
     fresh.virsh("secondnode2", "shutdown", "ct3", "--mode", "signal", kind="lxc")
-    _eventually(lambda: fresh.states("secondnode2")["ct3"] == "stopped")
+    eventually(lambda: fresh.states("secondnode2")["ct3"] == "stopped", 90)
     fresh.virsh("secondnode2", "start", "ct3", kind="lxc")
 
 
@@ -89,10 +89,3 @@ def test_each_node_has_the_network_lan_on_its_bridge(fresh: RunningLab) -> None:
         assert "<forward mode='bridge'/>" in xml
         assert "<bridge name='br0'/>" in xml
         assert "yes" in fresh.virsh(name, "net-list", "--all").splitlines()[2].split()
-
-
-def _eventually(condition: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"still not so after {seconds} s"
-        time.sleep(0.2)

@@ -5,10 +5,11 @@ back, and it is never started on one node while the other may run it.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from infrastructure.drivers.base import DriverError, Outcome, VEKind, VEState
 from infrastructure.services.endpoints import endpoint_for
+from infrastructure.services.guest_stop import OnAgain, OnWait, wait_until_stopped
 from infrastructure.services.migration.disks import discard
 from infrastructure.services.migration.plan import Plan
 from infrastructure.services.migration.whereabouts import Whereabouts, locate
@@ -19,21 +20,14 @@ LOOK_EVERY = 0.25
 STOP_SECONDS = 60.0  # how long the guest may take to shut down by itself
 SETTLE_SECONDS = 15.0
 ANSWER_SECONDS = 20.0  # how long a silent target is asked what it runs
-OnWait = Callable[[float], None]
 
 
-def stop(plan: Plan, *, on_wait: OnWait) -> bool:
-    """Ask the guest to shut down; whether it did within a minute. `on_wait(seconds)` may raise. DriverError."""
+def stop(plan: Plan, *, on_wait: OnWait, on_again: OnAgain) -> bool:
+    """Ask the guest to shut down; whether it did within a minute. As `wait_until_stopped`. DriverError."""
     source = plan.source_driver
     if source.shutdown(plan.uuid) is Outcome.ALREADY:
         return True
-    begun = time.monotonic()
-    while (passed := time.monotonic() - begun) < STOP_SECONDS:
-        if source.state(plan.uuid).state is VEState.STOPPED:
-            return True
-        on_wait(passed)
-        time.sleep(LOOK_EVERY)
-    return False
+    return wait_until_stopped(source, plan.uuid, STOP_SECONDS, on_wait=on_wait, on_again=on_again)
 
 
 def force_off(plan: Plan) -> None:
