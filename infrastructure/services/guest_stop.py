@@ -7,7 +7,7 @@ virtual machine has nobody yet who hears its power button.
 import time
 from collections.abc import Callable
 
-from infrastructure.drivers.base import DriverError, HostDriver, VEState
+from infrastructure.drivers.base import DriverError, HostDriver, Outcome, VEState
 
 LOOK_EVERY = 0.5
 AGAIN_SECONDS = 10.0
@@ -30,14 +30,17 @@ def wait_until_stopped(engine: HostDriver, uuid: str, seconds: float, *, on_wait
         on_wait(now - begun)
         if now - asked >= AGAIN_SECONDS:
             asked = now
-            on_again(_ask_again(engine, uuid, now - begun))
+            if words := _ask_again(engine, uuid, now - begun):
+                on_again(words)
         time.sleep(LOOK_EVERY)
     return True
 
 
 def _ask_again(engine: HostDriver, uuid: str, passed: float) -> str:
+    """What came of it; "" when it has gone down meanwhile."""
     try:
-        engine.shutdown(uuid)
+        if engine.shutdown(uuid) is Outcome.ALREADY:
+            return ""
     except DriverError as refused:
         return f"It could not be asked again after {passed:.0f} s: {refused}"
     return f"It has not gone down within {passed:.0f} s and was asked once more"

@@ -110,6 +110,26 @@ def test_a_guest_that_missed_the_request_while_it_booted_is_asked_again(
     assert ("could not be asked again" in told[0] and "vmtest is busy" in told[0]) is (refusal is not None)
 
 
+def test_a_guest_that_went_down_meanwhile_is_not_said_to_have_been_asked_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[str] = []
+
+    def goes_down_late(uuid: str, *_: Any) -> Outcome:
+        requests.append(uuid)
+        if len(requests) == 1:
+            return Outcome.REQUESTED
+        cluster.show(cluster.primary, state=VEState.STOPPED)
+        return Outcome.ALREADY
+
+    monkeypatch.setattr(cluster.primary, "shutdown", goes_down_late)
+    monkeypatch.setattr(jobs, "STOP_SECONDS", 30)
+    monkeypatch.setattr(guest_stop, "AGAIN_SECONDS", 0)
+    task = run(power.stop(user=None, ve=cluster.vmtest))
+    assert (task.state, len(requests)) == ("completed", 2)
+    assert not any("once more" in line for line in lines_of(task))
+
+
 def test_it_is_forced_off_only_with_consent_and_the_task_warns(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
