@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "panel.users",
     "tasks",
     "infrastructure",
+    "storage",
     "collector",
 ]
 

@@ -1,0 +1,32 @@
+"""States of the storage and how each is shown: (glyph, tone)."""
+
+from django.db import models
+
+
+class ClusterState(models.TextChoices):
+    NEW = "new", "Not connected yet"
+    ONLINE = "online", "Connected"
+    UNREACHABLE = "unreachable", "Does not answer"
+    REFUSED = "refused", "Refused"
+
+
+class Use(models.TextChoices):
+    """What a datastore holds."""
+
+    VM = "vm", "VM disks"
+    FILES = "files", "CT roots, backups, ISO images, templates"
+
+
+class DatastoreState(models.TextChoices):
+    CREATING = "creating", "Being created"
+    READY = "ready", "Ready"
+    REMOVING = "removing", "Being removed"
+    FAILED = "failed", "Not created"
+
+
+TIER_MEANING: dict[int, tuple[str, str]] = {
+    0: ("Backups and cold data", "HDD"),
+    1: ("Virtual environments, cold data, fast random writes", "HDD with SSD cache"),
+    2: ("Hot data: busy VMs, databases, caches", "SSD"),
+    3: ("Lowest latency, strict response times", "NVMe"),
+}

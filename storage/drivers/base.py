@@ -1,0 +1,114 @@
+"""What the panel asks of a storage cluster, by concern.
+
+Every call raises a DriverError of infrastructure.drivers.errors (component "ceph"): Unreachable or TimedOut when there
+is no answer within the deadline, Refused when cephx or a capability says no, NotFound, Conflict, NotSupported. A call
+whose effect is there already returns False and does nothing, so that every step may be repeated.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a cluster is reached. The key is a secret: it is in no repr and no message."""
+
+    name: str  # the panel's name of it, for messages
+    fsid: str
+    monitors: tuple[str, ...]  # "10.0.0.11:3300", as in mon_host
+    user: str  # "mooring", without "client."
+    key: str
+
+    def __repr__(self) -> str:
+        return f"Access({self.name!r}, fsid={self.fsid!r}, monitors={self.monitors!r}, user={self.user!r})"
+
+
+class ClusterObserver(Protocol):
+    """Looking."""
+
+    def look(self) -> ClusterFacts:
+        """Everything the pages show, in one round of commands. Without a manager its part is told as unknown."""
+        ...
+
+
+class PoolKeeper(Protocol):
+    """Rules, profiles and pools. What exists under the name but differs is somebody else's: Conflict, never changed."""
+
+    def pools(self) -> tuple[PoolFacts, ...]: ...
+
+    def rules(self) -> tuple[Rule, ...]: ...
+
+    def profiles(self) -> tuple[Profile, ...]: ...
+
+    def make_rule(self, name: str, *, device_class: str, domain: str) -> bool:
+        """A rule for copies on disks of the class, no two in one domain. False when it is there already."""
+        ...
+
+    def make_profile(self, profile: Profile) -> bool:
+        """An erasure-code profile. False when the very same is there already."""
+        ...
+
+    def make_replicated_pool(self, name: str, *, size: int, rule: str, application: str, marks: dict[str, str]) -> bool:
+        """A pool of copies with the application enabled and its metadata set to the marks (key → value).
+
+        Repeats what is missing of an earlier, interrupted call. min_size is 1 for sizes 1 and 2, else 2.
+        """
+        ...
+
+    def make_coded_pool(self, name: str, *, profile: Profile, application: str, marks: dict[str, str]) -> bool:
+        """An erasure-coded pool that allows overwrites; its rule gets the pool's name. min_size is k+1, k without m."""
+        ...
+
+    def remove_pool(self, name: str, *, marks: dict[str, str]) -> bool:
+        """Remove a pool that carries the marks, and its own rule; Conflict when it does not carry them."""
+        ...
+
+    def remove_rule(self, name: str) -> bool:
+        """Remove a rule; Conflict while a pool uses it."""
+        ...
+
+    def remove_profile(self, name: str) -> bool:
+        """Remove a profile; Conflict while a pool uses it."""
+        ...
+
+    def set_default_data_pool(self, pool: str, data_pool: str) -> bool:
+        """New RBD images of the pool keep their data in the other one (rbd_default_data_pool)."""
+        ...
+
+    def images(self, pool: str) -> tuple[str, ...]:
+        """Names of the RBD images in a pool, those in its trash included with the prefix "trash/"."""
+        ...
+
+
+class DiskKeeper(Protocol):
+    """Disks: their tier, and taking them out."""
+
+    def set_device_class(self, disk: int, device_class: str) -> bool:
+        """Give the disk another device class; Ceph moves the data by itself."""
+        ...
+
+    def set_taken(self, disk: int, *, taken: bool) -> bool:
+        """Place data on it (in), or move its data elsewhere (out)."""
+        ...
+
+    def may_destroy(self, disk: int) -> bool:
+        """Whether no data would be lost or short of copies without the disk (osd safe-to-destroy)."""
+        ...
+
+    def purge(self, disk: int) -> bool:
+        """Remove a disk that is down from the CRUSH map, the keys and the map of disks."""
+        ...
+
+
+class StorageCluster(ClusterObserver, PoolKeeper, DiskKeeper, Protocol):
+    """A storage cluster."""
+
+    def close(self) -> None:
+        """Let go of the connection, without waiting for a monitor that does not answer."""
+        ...
+
+
+OpenCluster = Callable[[Access], StorageCluster]
