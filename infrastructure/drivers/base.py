@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
+from infrastructure.drivers.attaching import Attacher, PoolState, RbdPool
 from infrastructure.drivers.errors import (
     Aborted,
     Conflict,
@@ -51,6 +52,7 @@ from infrastructure.drivers.moving import Migrator, Transfer
 __all__ = [
     "DEFAULT_DEADLINE",
     "Aborted",
+    "Attacher",
     "Capability",
     "Completed",
     "Conflict",
@@ -79,7 +81,9 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "Outcome",
+    "PoolState",
     "PowerControl",
+    "RbdPool",
     "Refused",
     "Screenshot",
     "ShutdownMode",
@@ -263,6 +267,7 @@ class HostDriver(
     PowerControl,
     Migrator,
     Transfer,
+    Attacher,
     ConsoleSource,
     GuestAgent,
     EventSource,

@@ -34,6 +34,7 @@ class Capability(StrEnum):
     SCREENSHOT = "screenshot"
     GUEST_AGENT = "guest-agent"
     HOST_COMMANDS = "host-commands"
+    ATTACH = "attach"
 
 
 @dataclass(frozen=True, slots=True)

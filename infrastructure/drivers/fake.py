@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from infrastructure.drivers.attaching import RbdPool
 from infrastructure.drivers.base import Endpoint, Outcome, ShutdownMode, Subscription
 from infrastructure.drivers.errors import (
     Conflict,
@@ -33,6 +34,7 @@ from infrastructure.drivers.facts import (
     VEState,
     VEStatus,
 )
+from infrastructure.drivers.fake_attaching import FakeAttaching
 from infrastructure.drivers.fake_moves import FakeMoves
 
 OnEvent = Callable[[DomainEvent], None]
@@ -60,7 +62,7 @@ class _FakeSubscription:
             self._node.subscriptions.remove(self)
 
 
-class FakeNode(FakeMoves):
+class FakeNode(FakeMoves, FakeAttaching):
     """One node.  Every call is recorded in ``calls`` and first meets the faults scripted for it."""
 
     def __init__(self, cluster: FakeCluster, endpoint: Endpoint, facts: NodeFacts, ves: Collection[VEFacts]) -> None:
@@ -70,6 +72,8 @@ class FakeNode(FakeMoves):
         self.ves_by_uuid = {ve.uuid: ve for ve in ves}
         self.files: dict[str, bytes] = {}
         self.certificate = b""
+        self.secrets: dict[str, bytes] = {}
+        self.pools: dict[str, RbdPool] = {}
         self.calls: list[str] = []
         self.commands: list[tuple[str, ...]] = []  # what `run` and `pipe_to` were given
         self.downtimes: dict[str, list[int]] = {}

@@ -30,6 +30,7 @@ from infrastructure.drivers.libvirt_events import LibvirtEvents, LibvirtSubscrip
 from infrastructure.drivers.libvirt_inventory import LibvirtInventory
 from infrastructure.drivers.libvirt_links import Links
 from infrastructure.drivers.libvirt_migration import LibvirtMigrator
+from infrastructure.drivers.libvirt_pools import LibvirtPools, PoolCalls
 from infrastructure.drivers.libvirt_power import LibvirtPower
 from infrastructure.drivers.libvirt_stats import LibvirtStats
 from infrastructure.drivers.ssh_pipe import End, pipe
@@ -47,13 +48,14 @@ _QEMU = frozenset(
         Capability.CONSOLE,
         Capability.SCREENSHOT,
         Capability.GUEST_AGENT,
+        Capability.ATTACH,
     }
 )
 _LXC = frozenset({Capability.CT, Capability.EVENTS, Capability.NODE_STATS})
 _TEST = frozenset({Capability.VM, Capability.EVENTS})
 
 
-class LibvirtDriver:
+class LibvirtDriver(PoolCalls):
     """One node.  Opens nothing until its first call; see the Protocols in ``base`` for what each call means."""
 
     def __init__(self, endpoint: Endpoint, ssh: Ssh) -> None:
@@ -66,6 +68,7 @@ class LibvirtDriver:
         self._migrator = LibvirtMigrator(self._links)
         self._definitions = LibvirtDefinitions(self._links)
         self._console = LibvirtConsole(self._links)
+        self._pools = LibvirtPools(self._links)
         self._agent = LibvirtAgent(self._links)
         self._events = LibvirtEvents(self._links)
         reader = UsageReader(lambda argv: self.run(argv, deadline=5.0, check=False)) if self._has_ssh else None
@@ -278,6 +281,7 @@ class LibvirtDriver:
 
     def close(self) -> None:
         self._links.drop()
+        self._pools.drop()
         self._ssh.drop(self._endpoint)
 
     def __enter__(self) -> Self:

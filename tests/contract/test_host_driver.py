@@ -22,6 +22,7 @@ from tests.contract.conftest import Subject
 from tests.waiting import eventually
 
 NOBODY = "00000000-1111-2222-3333-444444444444"
+SECRET = "00000000-1111-2222-3333-555555555555"
 
 
 class Stop(Exception):
@@ -282,6 +283,19 @@ def test_the_cpu_of_a_vm_suits_the_peer(subject: Subject) -> None:
 def test_a_mode_of_shutting_down_must_suit_the_kind(subject: Subject) -> None:
     with pytest.raises(NotSupported):
         subject.driver.shutdown(subject.vm, ShutdownMode.SIGNAL)
+
+
+def test_a_storage_key_and_a_pool_are_kept_and_forgotten_once(subject: Subject) -> None:
+    if not subject.has(Capability.ATTACH):
+        with pytest.raises(NotSupported):
+            subject.driver.keep_secret(SECRET, "client.contract", b"key")
+        return
+    assert subject.driver.keep_secret(SECRET, "client.contract", b"key") is True
+    assert subject.driver.keep_secret(SECRET, "client.contract", b"another") is False
+    assert subject.driver.drop_secret(SECRET) is True
+    assert subject.driver.drop_secret(SECRET) is False
+    assert subject.driver.drop_pool("contract", SECRET) is False
+    assert "contract" not in {pool.name for pool in subject.driver.storage_pools()}
 
 
 def _lifecycle(seen: list[DomainEvent], uuid: str) -> list[DomainEvent]:

@@ -1,0 +1,44 @@
+"""The part of the fake node that keeps secrets and storage pools."""
+
+from infrastructure.drivers.attaching import PoolState, RbdPool
+from infrastructure.drivers.errors import Conflict
+
+
+class FakeAttaching:
+    """The Attacher protocol; FakeNode has the rest."""
+
+    secrets: dict[str, bytes]
+    pools: dict[str, RbdPool]
+
+    def _enter(self, method: str) -> None:
+        raise NotImplementedError
+
+    def keep_secret(self, uuid: str, usage: str, value: bytes) -> bool:
+        self._enter("keep_secret")
+        fresh = uuid not in self.secrets
+        self.secrets[uuid] = value
+        return fresh
+
+    def drop_secret(self, uuid: str) -> bool:
+        self._enter("drop_secret")
+        return self.secrets.pop(uuid, None) is not None
+
+    def keep_pool(self, pool: RbdPool) -> bool:
+        self._enter("keep_pool")
+        self._refuse_other(pool.name, pool.uuid)
+        fresh = self.pools.get(pool.name) != pool
+        self.pools[pool.name] = pool
+        return fresh
+
+    def drop_pool(self, name: str, uuid: str) -> bool:
+        self._enter("drop_pool")
+        self._refuse_other(name, uuid)
+        return self.pools.pop(name, None) is not None
+
+    def storage_pools(self) -> tuple[PoolState, ...]:
+        self._enter("storage_pools")
+        return tuple(PoolState(pool.name, pool.uuid, active=True) for _, pool in sorted(self.pools.items()))
+
+    def _refuse_other(self, name: str, uuid: str) -> None:
+        if name in self.pools and self.pools[name].uuid != uuid:
+            raise Conflict(f"the node has another storage pool named {name}", code="pool-name-taken")
