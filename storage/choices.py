@@ -30,3 +30,10 @@ TIER_MEANING: dict[int, tuple[str, str]] = {
     2: ("Hot data: busy VMs, databases, caches", "SSD"),
     3: ("Lowest latency, strict response times", "NVMe"),
 }
+
+
+class AttachmentState(models.TextChoices):
+    WAITING = "waiting", "Waiting for the node"
+    ATTACHED = "attached", "Attached"
+    FAILED = "failed", "Not attached"
+    LEAVING = "leaving", "Being detached"

@@ -23,6 +23,8 @@ class Cluster(models.Model):
     monitors = models.JSONField(default=list, help_text='["10.0.0.11:3300", …]')
     user = models.CharField(max_length=63, default="mooring", help_text='cephx user without "client."')
     key = models.TextField(blank=True, help_text="encrypted")
+    node_user = models.CharField(max_length=63, default="mooring-vm", help_text="as whom nodes open disks of VMs")
+    node_key = models.TextField(blank=True, help_text="encrypted")
     added_at = models.DateTimeField(auto_now_add=True)
     connected_at = models.DateTimeField(null=True)
 

@@ -8,9 +8,11 @@ PACKAGES = (
     "libvirt-daemon-system",
     "libvirt-daemon-driver-qemu",
     "libvirt-daemon-driver-lxc",
+    "libvirt-daemon-driver-storage-rbd",
     "libvirt-clients",
     "qemu-system-x86",
     "qemu-utils",
+    "qemu-block-extra",
 )
 INSTALL_SECONDS = 900.0
 _APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "--no-install-recommends")

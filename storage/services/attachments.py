@@ -1,0 +1,154 @@
+"""Datastores on nodes: what each node should have, and an idempotent reconcile that makes it so.
+
+A VM's disk on a datastore needs libvirt's secret with the key of the cephx user that nodes share; the storage pool of
+the same name lets `virsh vol-list` and other programs see what is there.
+"""
+
+from base64 import b64decode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from django.db import transaction
+from django.utils import timezone
+
+from infrastructure.drivers.base import DriverError, HostDriver, RbdPool, Unreachable
+from infrastructure.models import Node
+from infrastructure.services.endpoints import driver
+from panel.live.poke import poke
+from panel.trust.encryption import decrypt
+from storage.choices import AttachmentState, DatastoreState, Use
+from storage.models import Attachment, Cluster, Datastore, StorageRevision
+
+PREFIX = "mooring-"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a reconcile of one node found: names of the pools attached now, and the reasons of those that are not."""
+
+    node: Node
+    attached: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()  # (name, reason)
+
+
+def secret_of(cluster: Cluster) -> str:
+    """The UUID of libvirt's secret: the same on all nodes, since a VM takes it along when it migrates."""
+    return str(uuid5(_fsid(cluster), f"client.{cluster.node_user}"))
+
+
+def pool_of(datastore: Datastore) -> RbdPool:
+    """How a node's libvirt is to know the datastore."""
+    cluster = datastore.cluster
+    return RbdPool(
+        name=f"{PREFIX}{datastore.name}",
+        uuid=str(uuid5(_fsid(cluster), f"datastore:{datastore.pk}")),
+        source=datastore.pool,
+        monitors=tuple(cluster.monitors),
+        user=cluster.node_user,
+        secret=secret_of(cluster),
+    )
+
+
+def commands(datastore: Datastore, node: Node) -> list[list[str]]:
+    """The equivalent commands; the key is read from a file, for no argument may hold it."""
+    wanted, virsh = pool_of(datastore), ["virsh", "-c", f"qemu+tls://{node.address}/system"]
+    source = [word for monitor in wanted.monitors for word in ("--source-host", monitor)]
+    auth = ["--auth-type", "ceph", "--auth-username", wanted.user, "--secret-uuid", wanted.secret]
+    return [
+        [*virsh, "secret-set-value", wanted.secret, "--file", f"client.{wanted.user}.key"],
+        [*virsh, "pool-define-as", wanted.name, "rbd", "--source-name", wanted.source, *source, *auth],
+        [*virsh, "pool-start", wanted.name],
+    ]
+
+
+def nodes() -> list[Node]:
+    """The nodes that datastores belong on: all that were set up."""
+    return list(Node.objects.filter(onboarded_at__isnull=False).order_by("name"))
+
+
+def want(datastore: Datastore, among: Iterable[Node]) -> None:
+    """Say that the nodes should have the datastore; `reconcile` does it."""
+    pool = pool_of(datastore)
+    rows = [Attachment(node=node, datastore=datastore, name=pool.name, uuid=pool.uuid) for node in among]
+    Attachment.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def release(datastore: Datastore) -> list[Node]:
+    """Say that no node should have the datastore any more; the nodes that may have it."""
+    rows = Attachment.objects.filter(datastore=datastore)
+    rows.update(wanted=False, state=AttachmentState.LEAVING)
+    return [row.node for row in rows.select_related("node")]
+
+
+def reconcile(node: Node) -> Outcome:
+    """Make the node have what it should and nothing else of Mooring's. What fails is in the outcome and in the rows."""
+    ready = Datastore.objects.filter(state=DatastoreState.READY, use=Use.VM)
+    for datastore in ready.exclude(attachments__node=node).select_related("cluster"):
+        want(datastore, [node])
+    rows = list(Attachment.objects.filter(node=node).select_related("datastore__cluster").order_by("name"))
+    host = driver(node)
+    attached, failed = [], []
+    keyed: set[int] = set()
+    for index, row in enumerate(rows):
+        try:
+            _apply(host, row, keyed)
+        except Unreachable as error:
+            failed += [(left.name, str(error)) for left in rows[index:]]
+            _record(rows[index:], AttachmentState.WAITING, str(error))
+            break
+        except DriverError as error:
+            failed.append((row.name, str(error)))
+            _record([row], AttachmentState.FAILED, str(error))
+        else:
+            attached += [row.name] if row.wanted else []
+    return Outcome(node, tuple(attached), tuple(failed))
+
+
+def _apply(host: HostDriver, row: Attachment, keyed: set[int]) -> None:
+    if not row.wanted or row.datastore is None:
+        host.drop_pool(row.name, str(row.uuid))
+        _forget(row)
+        return
+    cluster = row.datastore.cluster
+    if cluster.pk not in keyed:
+        host.keep_secret(secret_of(cluster), f"client.{cluster.node_user}", _key(cluster))
+        keyed.add(cluster.pk)
+    host.keep_pool(pool_of(row.datastore))
+    if Attachment.objects.filter(pk=row.pk, wanted=True).exists():
+        _record([row], AttachmentState.ATTACHED, "")
+    else:  # released meanwhile, perhaps before the node had it
+        host.drop_pool(row.name, str(row.uuid))
+
+
+def _key(cluster: Cluster) -> bytes:
+    return b64decode(decrypt(cluster.node_key))
+
+
+def _record(rows: Sequence[Attachment], state: str, reason: str) -> None:
+    """Write what was found; only news take a revision."""
+    now = timezone.now()
+    with transaction.atomic():
+        changed = [row for row in rows if (row.state, row.reason) != (state, reason)]
+        for row in rows:
+            row.state, row.reason, row.checked_at = (state if row.wanted else AttachmentState.LEAVING), reason, now
+        Attachment.objects.bulk_update(rows, ["state", "reason", "checked_at"])
+        if changed:
+            _announce()
+
+
+def _forget(row: Attachment) -> None:
+    with transaction.atomic():
+        row.delete()
+        _announce()
+
+
+def _announce() -> None:
+    rev = StorageRevision.bump()
+    transaction.on_commit(lambda: poke("storage", rev), robust=True)
+
+
+def _fsid(cluster: Cluster) -> UUID:
+    if cluster.fsid is None:
+        raise ValueError(f"{cluster} was never connected")
+    return UUID(str(cluster.fsid))
