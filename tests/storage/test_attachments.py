@@ -1,0 +1,231 @@
+"""Datastores on nodes: the reconcile makes each node have what it should, and forgets what it should not."""
+
+import base64
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.utils import timezone
+
+from infrastructure.choices import NodeState
+from infrastructure.drivers.base import RbdPool, Unreachable
+from infrastructure.models import Node
+from panel.trust.encryption import encrypt, ensure_key
+from storage.choices import AttachmentState, DatastoreState
+from storage.models import Attachment, Cluster, Datastore, StorageRevision
+from storage.observe.attaching import AttachSource
+from storage.services import attachments
+from tests.infrastructure.fake_nodes import Cluster as Nodes
+from tests.infrastructure.fake_nodes import fake_cluster
+from tests.waiting import eventually
+
+KEY = b"the key of mooring-vm"
+
+
+@pytest.fixture
+def nodes(cluster: Cluster) -> Iterator[Nodes]:
+    ensure_key()
+    Cluster.objects.update(node_key=encrypt(base64.b64encode(KEY).decode()))
+    with fake_cluster() as made:
+        Node.objects.update(onboarded_at=timezone.now(), state=NodeState.ONLINE)
+        yield made
+
+
+def make_datastore(cluster: Cluster, name: str = "fast", **columns: object) -> Datastore:
+    values = {"tier": 2, "mode": "r2", "domain": "host", "state": DatastoreState.READY, "pool": f"vm.t2.r2.host.{name}"}
+    return Datastore.objects.create(cluster=cluster, name=name, **values | columns)
+
+
+def states() -> dict[str, str]:
+    return {f"{row.name} {row.node}": row.state for row in Attachment.objects.select_related("node")}
+
+
+def test_a_ready_datastore_comes_to_a_node_with_its_key(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = make_datastore(cluster)
+    outcome = attachments.reconcile(nodes.rows["primary"])
+    assert (outcome.attached, outcome.failed) == (("mooring-fast",), ())
+    datastore.refresh_from_db()
+    assert nodes.primary.pools["mooring-fast"] == attachments.pool_of(datastore)
+    assert nodes.primary.secrets == {attachments.secret_of(datastore.cluster): KEY}
+    assert states() == {"mooring-fast primary": AttachmentState.ATTACHED}
+
+
+def test_all_nodes_know_the_key_under_one_name(cluster: Cluster, nodes: Nodes) -> None:
+    make_datastore(cluster)
+    for node in nodes.rows.values():
+        attachments.reconcile(node)
+    assert nodes.primary.secrets.keys() == nodes.secondnode1.secrets.keys()
+
+
+def test_a_second_look_changes_nothing_and_is_no_news(cluster: Cluster, nodes: Nodes) -> None:
+    make_datastore(cluster)
+    attachments.reconcile(nodes.rows["primary"])
+    rev = StorageRevision.current()
+    attachments.reconcile(nodes.rows["primary"])
+    assert StorageRevision.current() == rev
+
+
+@pytest.mark.parametrize("state", [DatastoreState.CREATING, DatastoreState.REMOVING, DatastoreState.FAILED])
+def test_what_is_not_ready_is_not_attached(cluster: Cluster, nodes: Nodes, state: str) -> None:
+    make_datastore(cluster, state=state)
+    attachments.reconcile(nodes.rows["primary"])
+    assert nodes.primary.pools == {}
+
+
+def test_a_released_datastore_is_forgotten_by_the_node(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = make_datastore(cluster)
+    attachments.reconcile(nodes.rows["primary"])
+    assert attachments.release(datastore) == [nodes.rows["primary"]]
+    datastore.delete()
+    attachments.reconcile(nodes.rows["primary"])
+    assert nodes.primary.pools == {}
+    assert not Attachment.objects.exists()
+
+
+def test_a_node_that_was_away_forgets_a_removed_datastore_later(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = make_datastore(cluster)
+    attachments.reconcile(nodes.rows["primary"])
+    attachments.release(datastore)
+    datastore.delete()
+    nodes.primary.fail("drop_pool", Unreachable("primary does not answer"))
+    assert attachments.reconcile(nodes.rows["primary"]).failed == (("mooring-fast", "primary does not answer"),)
+    assert states() == {"mooring-fast primary": AttachmentState.LEAVING}
+    attachments.reconcile(nodes.rows["primary"])
+    assert (nodes.primary.pools, states()) == ({}, {})
+
+
+def test_a_datastore_released_while_it_is_being_attached_does_not_stay(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = make_datastore(cluster)
+    attachments.want(datastore, [nodes.rows["primary"]])
+
+    def release() -> None:
+        attachments.release(datastore)
+
+    nodes.primary.fail("keep_pool", release)
+    attachments.reconcile(nodes.rows["primary"])
+    assert nodes.primary.pools == {}
+
+
+def test_a_silent_node_is_waited_for_and_asked_once(cluster: Cluster, nodes: Nodes) -> None:
+    for name in ("fast", "slow"):
+        make_datastore(cluster, name)
+    nodes.primary.fail("keep_secret", Unreachable("primary does not answer"), times=2)
+    outcome = attachments.reconcile(nodes.rows["primary"])
+    assert [name for name, _reason in outcome.failed] == ["mooring-fast", "mooring-slow"]
+    assert nodes.primary.calls.count("keep_secret") == 1
+    assert set(states().values()) == {AttachmentState.WAITING}
+
+
+def test_one_that_fails_does_not_keep_the_others_away(cluster: Cluster, nodes: Nodes) -> None:
+    for name in ("fast", "slow"):
+        make_datastore(cluster, name)
+    other = RbdPool("mooring-fast", "0" * 32, "x", (), "", "")
+    nodes.primary.pools["mooring-fast"] = other
+    attachments.reconcile(nodes.rows["primary"])
+    failed = Attachment.objects.get(name="mooring-fast")
+    assert failed.state == AttachmentState.FAILED
+    assert "another storage pool" in failed.reason
+    assert nodes.primary.pools["mooring-fast"] is other
+    assert "mooring-slow" in nodes.primary.pools
+
+
+def test_the_key_is_in_no_command(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = Datastore.objects.select_related("cluster").get(pk=make_datastore(cluster).pk)
+    words = " ".join(word for argv in attachments.commands(datastore, nodes.rows["primary"]) for word in argv)
+    assert KEY.decode() not in words
+    assert base64.b64encode(KEY).decode() not in words
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Reconciles:
+    """Counts, and fails as told."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.failing = False
+        self.lock = threading.Lock()
+
+    def __call__(self, node: Node) -> attachments.Outcome:
+        with self.lock:
+            self.seen.append(node.name)
+        return attachments.Outcome(node, failed=(("fast", "no"),) if self.failing else ())
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def done() -> Reconciles:
+    return Reconciles()
+
+
+@pytest.fixture
+def source(clock: Clock, done: Reconciles) -> Iterator[AttachSource]:
+    made = AttachSource(clock=clock, reconcile=done)
+    yield made
+    made.stop()
+
+
+def ticks(source: AttachSource, clock: Clock, seconds: float) -> None:
+    end = clock.now + seconds
+    while clock.now < end:
+        source.tick()
+        eventually(lambda: not any(watch.busy for watch in source._watches.values()))
+        clock.now += 1
+
+
+@pytest.fixture
+def settled(transactional_db: None, cluster: Cluster, nodes: Nodes) -> None:
+    make_datastore(cluster)
+    for node in nodes.rows.values():
+        attachments.reconcile(node)
+
+
+@pytest.mark.usefixtures("settled")
+def test_each_node_is_reconciled_now_and_then(source: AttachSource, clock: Clock, done: Reconciles) -> None:
+    ticks(source, clock, 290)
+    assert sorted(done.seen) == ["primary", "secondnode1"]
+    ticks(source, clock, 20)
+    assert sorted(done.seen) == ["primary", "primary", "secondnode1", "secondnode1"]
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_node_that_answers_again_is_reconciled_at_once(source: AttachSource, clock: Clock, done: Reconciles) -> None:
+    ticks(source, clock, 10)
+    Node.objects.filter(name="primary").update(state=NodeState.UNREACHABLE)
+    ticks(source, clock, 10)
+    Node.objects.filter(name="primary").update(state=NodeState.ONLINE)
+    ticks(source, clock, 10)
+    assert sorted(done.seen) == ["primary", "primary", "secondnode1"]
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_released_datastore_is_seen_to_soon(source: AttachSource, clock: Clock, done: Reconciles) -> None:
+    ticks(source, clock, 10)
+    Attachment.objects.filter(node__name="primary").update(wanted=False, state=AttachmentState.LEAVING)
+    ticks(source, clock, 4)
+    assert done.seen.count("primary") == 2
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_fails_is_tried_again_after_growing_pauses(source: AttachSource, clock: Clock, done: Reconciles) -> None:
+    done.failing = True
+    Attachment.objects.update(checked_at=None)
+    ticks(source, clock, 100)
+    assert 3 <= done.seen.count("primary") <= 6
+
+
+def test_without_datastores_no_node_is_asked(
+    cluster: Cluster, nodes: Nodes, source: AttachSource, clock: Clock, done: Reconciles
+) -> None:
+    ticks(source, clock, 20)
+    assert done.seen == []
