@@ -40,6 +40,9 @@ class Attacher(Protocol):
     def drop_secret(self, uuid: str) -> bool:
         """Forget the secret; False when there is none."""
 
+    def secrets(self) -> frozenset[str]:
+        """UUIDs of the secrets that the node's libvirt keeps."""
+
     def keep_pool(self, pool: RbdPool) -> bool:
         """Define the pool as said, and start it. False when it was like that and active.
 

@@ -88,6 +88,7 @@ class DiskFacts:
     shareable: bool = False
     protocol: str = ""  # rbd, iscsi, nbd … for type network
     backing: tuple[str, ...] = ()  # files below the source, nearest first
+    secret: str = ""  # UUID of the libvirt secret with which a network disk is opened
 
 
 @dataclass(frozen=True, slots=True)

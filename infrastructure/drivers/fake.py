@@ -72,7 +72,7 @@ class FakeNode(FakeMoves, FakeAttaching):
         self.ves_by_uuid = {ve.uuid: ve for ve in ves}
         self.files: dict[str, bytes] = {}
         self.certificate = b""
-        self.secrets: dict[str, bytes] = {}
+        self.keys: dict[str, bytes] = {}
         self.pools: dict[str, RbdPool] = {}
         self.calls: list[str] = []
         self.commands: list[tuple[str, ...]] = []  # what `run` and `pipe_to` were given

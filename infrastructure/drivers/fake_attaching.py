@@ -7,7 +7,7 @@ from infrastructure.drivers.errors import Conflict
 class FakeAttaching:
     """The Attacher protocol; FakeNode has the rest."""
 
-    secrets: dict[str, bytes]
+    keys: dict[str, bytes]  # by the UUID of the secret
     pools: dict[str, RbdPool]
 
     def _enter(self, method: str) -> None:
@@ -15,13 +15,17 @@ class FakeAttaching:
 
     def keep_secret(self, uuid: str, usage: str, value: bytes) -> bool:
         self._enter("keep_secret")
-        fresh = uuid not in self.secrets
-        self.secrets[uuid] = value
+        fresh = uuid not in self.keys
+        self.keys[uuid] = value
         return fresh
 
     def drop_secret(self, uuid: str) -> bool:
         self._enter("drop_secret")
-        return self.secrets.pop(uuid, None) is not None
+        return self.keys.pop(uuid, None) is not None
+
+    def secrets(self) -> frozenset[str]:
+        self._enter("secrets")
+        return frozenset(self.keys)
 
     def keep_pool(self, pool: RbdPool) -> bool:
         self._enter("keep_pool")

@@ -37,6 +37,9 @@ class LibvirtPools:
     def drop_secret(self, uuid: str) -> bool:
         return self._call(lambda conn: _drop_secret(conn, uuid), "forget the storage's key")
 
+    def secrets(self) -> frozenset[str]:
+        return self._call(lambda conn: frozenset(conn.listSecrets()), "list its secrets")
+
     def keep_pool(self, pool: RbdPool) -> bool:
         return self._call(lambda conn: _keep_pool(conn, pool), "start the storage pool")
 
@@ -72,6 +75,9 @@ class PoolCalls:
 
     def drop_secret(self, uuid: str) -> bool:
         return self._pools.drop_secret(uuid)
+
+    def secrets(self) -> frozenset[str]:
+        return self._pools.secrets()
 
     def keep_pool(self, pool: RbdPool) -> bool:
         return self._pools.keep_pool(pool)

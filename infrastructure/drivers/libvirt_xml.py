@@ -202,6 +202,7 @@ def _disk(disk: etree._Element) -> DiskFacts:
         shareable=disk.find("shareable") is not None,
         protocol=source.get("protocol", "") if source is not None else "",
         backing=_backing(disk),
+        secret=attribute(disk, "source/auth/secret", "uuid") or attribute(disk, "auth/secret", "uuid"),
     )
 
 

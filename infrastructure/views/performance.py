@@ -133,7 +133,7 @@ def ve_figures(ve: VE, span: str, *, current: bool) -> list[Figure]:
 def _now(kind: str, id: int, *, current: bool) -> dict[str, float | None]:
     """The last sample's rates; none of them when the object's figures are not current."""
     found = series.fetch(kind, id, NOW_SECONDS)
-    return {name: found.latest(name) if current else None for name in series.COLUMNS}
+    return {name: found.latest(name) if current else None for name in series.COLUMNS[kind]}
 
 
 def _pair(

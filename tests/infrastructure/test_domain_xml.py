@@ -23,7 +23,8 @@ VM = f"""
     <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/srv/a.qcow2'/>
       <backingStore type='file'><source file='/srv/base.qcow2'/><backingStore/></backingStore>
       <target dev='vda' bus='virtio'/><shareable/></disk>
-    <disk type='network' device='disk'><source protocol='rbd' name='ves/b'/><target dev='vdb'/></disk>
+    <disk type='network' device='disk'><auth username='vm'><secret type='ceph' uuid='{UUID}'/></auth>
+      <source protocol='rbd' name='ves/b'/><target dev='vdb'/></disk>
     <disk type='volume' device='disk'><source pool='default' volume='c'/><target dev='vdc'/></disk>
     <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>
     <interface type='network'><mac address='52:54:00:AA:BB:CC'/><source network='lan' bridge='br0'/>
@@ -62,7 +63,7 @@ def test_it_reads_disks_of_every_type() -> None:
         True,
         ("/srv/base.qcow2",),
     )
-    assert (rbd.source, rbd.protocol, rbd.type) == ("ves/b", "rbd", "network")
+    assert (rbd.source, rbd.protocol, rbd.type, rbd.secret) == ("ves/b", "rbd", "network", UUID)
     assert volume.source == "default/c"
     assert (cdrom.device, cdrom.source, cdrom.readonly) == ("cdrom", "", True)
 

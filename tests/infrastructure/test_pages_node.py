@@ -78,7 +78,7 @@ def test_a_silent_node_shows_no_figure_as_current(viewer: User, node: Node, clie
 def test_graphs_are_drawn_from_the_series(
     viewer: User, node: Node, client_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    columns = dict.fromkeys(series.COLUMNS, (10.0, None, 30.0))
+    columns = dict.fromkeys(series.COLUMNS["node"], (10.0, None, 30.0))
     monkeypatch.setattr(series, "fetch", lambda *args, **kwargs: series.Series((10, 20, 30), columns))
 
     html = client_of(viewer).get(path(node, "?range=6h")).content.decode()

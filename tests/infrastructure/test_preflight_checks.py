@@ -226,6 +226,19 @@ def test_the_node_it_is_on_is_no_target(cluster: Cluster) -> None:
     assert found["place"].text == "vmtest is on primary already"
 
 
+def test_a_disk_on_network_storage_needs_its_key_on_the_target(
+    cluster: Cluster, checks: Callable[..., dict[str, Check]]
+) -> None:
+    disk = DiskFacts("vda", "fast/vmtest", "network", "raw", protocol="rbd", secret="1234-5678")
+    cluster.show(cluster.primary, disks=(disk,))
+    check = checks()["disks"]
+    assert (check.state, check.text) == ("failed", "vda: secondnode1 lacks the key that fast/vmtest is opened with")
+    assert "1234-5678" in check.fix
+    cluster.secondnode1.keys["1234-5678"] = b"key"
+    check = checks()["disks"]
+    assert (check.state, check.text) == ("passed", "vda fast/vmtest (raw, rbd)")
+
+
 def test_missing_cpu_features_are_named(
     cluster: Cluster, checks: Callable[..., dict[str, Check]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

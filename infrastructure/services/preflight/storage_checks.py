@@ -57,6 +57,11 @@ def _type_problem(context: Context, disk: DiskFacts) -> Check | None:
         if context.target_driver.run(["test", "-b", disk.source], check=False).code:
             return failed("disks", f"{disk.target}: {context.target} has no device {disk.source}", _SHARE)
         return None
+    if disk.secret and disk.secret not in context.target_driver.secrets():
+        text = f"{disk.target}: {context.target} lacks the key that {disk.source} is opened with"
+        return failed(
+            "disks", text, f"Attach its storage there: the secret {disk.secret} of {context.source}'s libvirt."
+        )
     if disk.type not in ("file", "network") and not _is_folder(disk):
         return failed("disks", f"{disk.target} is of type {disk.type}, which cannot be moved", "Detach it first.")
     return None
