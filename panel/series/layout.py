@@ -6,6 +6,7 @@ So a file reaches it only when its size and all the bytes of its definition equa
 
 import struct
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import rrdtool
 
 STEP = 10  # seconds
 HEARTBEAT = 35  # seconds without a sample until the value counts as unknown
-COLUMNS = (
+_MACHINE = (
     "cpu",  # percent of all threads of the node, of all vCPUs of the VE
     "memory",  # bytes in use
     "disk_read",  # bytes per second
@@ -24,6 +25,17 @@ COLUMNS = (
     "net_in",  # bytes per second received by the VE; a node: the sum of its VEs
     "net_out",
 )
+_CLUSTER = (
+    "read_bytes",  # bytes per second, by all clients
+    "write_bytes",
+    "read_ops",  # requests per second
+    "write_ops",
+    "write_ms",  # the mean of the disks' commit latencies, milliseconds
+    "used",  # raw bytes
+    "available",
+)
+# Of what series are kept, and the columns of each. A kind whose columns change begins its files anew.
+COLUMNS: Mapping[str, tuple[str, ...]] = {"node": _MACHINE, "ve": _MACHINE, "cluster": _CLUSTER}
 
 
 class Archive(NamedTuple):
@@ -50,34 +62,34 @@ ARCHIVES = (
 
 
 class Shape(NamedTuple):
-    """Size in bytes of each file, and the bytes that all files begin with."""
+    """Size in bytes of each file with some columns, and the bytes that all of them begin with."""
 
     size: int
     definition: bytes
 
 
-def create(path: Path, start: int) -> None:
-    """Make an empty file whose first sample may be after ``start`` (seconds since 1970). Raises rrdtool's errors."""
-    sources = [f"DS:{name}:GAUGE:{HEARTBEAT}:0:U" for name in COLUMNS]
+def create(path: Path, start: int, columns: tuple[str, ...]) -> None:
+    """Make an empty file of these columns whose first sample may be after ``start`` (seconds since 1970). Raises rrdtool's errors."""
+    sources = [f"DS:{name}:GAUGE:{HEARTBEAT}:0:U" for name in columns]
     archives = [f"RRA:{archive.function}:0.5:{archive.step // STEP}:{archive.rows}" for archive in ARCHIVES]
     rrdtool.create(str(path), "--start", str(start), "--step", str(STEP), *sources, *archives)
 
 
 @cache
-def shape() -> Shape:
+def shape(columns: tuple[str, ...]) -> Shape:
     """The shape of a file made by this library in this version."""
     start = 1_000_000_000
     with tempfile.TemporaryDirectory(prefix="mooring-rrd-") as folder:
         path = Path(folder) / "fresh.rrd"
-        create(path, start)
+        create(path, start, columns)
         data = path.read_bytes()
     # The definition is followed by the time of the last sample: the first part that differs from file to file.
     return Shape(len(data), data[: data.index(struct.pack("@q", start))])
 
 
-def is_sound(path: Path) -> bool:
-    """Whether the file is safe to hand to librrd. Raises OSError when it cannot be read."""
-    size, definition = shape()
+def is_sound(path: Path, columns: tuple[str, ...]) -> bool:
+    """Whether the file has these columns and is safe to hand to librrd. Raises OSError when it cannot be read."""
+    size, definition = shape(columns)
     with path.open("rb") as file:
         file.seek(0, 2)
         if file.tell() != size:

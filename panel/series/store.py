@@ -23,7 +23,7 @@ _library = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Values of one object at one moment: ``kind`` "node" or "ve", ``at`` seconds since 1970, units as COLUMNS says."""
+    """Values of one object at one moment: ``kind`` and names as in COLUMNS, ``at`` seconds since 1970."""
 
     kind: str
     id: int
@@ -35,11 +35,11 @@ class Sample:
 class Series:
     """Evenly spaced values. ``times``: seconds since 1970, the end of each interval of ``step`` seconds, rising.
 
-    ``columns``: name → as many values as times; None where nothing was recorded. Without a file: no times at all.
+    ``columns``: name → as many values as times; None where nothing was recorded. Without a file: no times, no values.
     """
 
     times: tuple[int, ...] = ()
-    columns: dict[str, tuple[float | None, ...]] = field(default_factory=lambda: dict.fromkeys(COLUMNS, ()))
+    columns: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
     step: int = STEP
 
     def latest(self, column: str) -> float | None:
@@ -56,17 +56,17 @@ class Store:
 
     def path(self, kind: str, id: int) -> Path:
         """A folder holds at most 1,000 files."""
-        if kind not in ("node", "ve"):
+        if kind not in COLUMNS:
             raise ValueError(f"no series are kept of {kind!r}")
         return self._folder / kind / f"{id // 1000:03d}" / f"{id}.rrd"
 
     def append(self, kind: str, id: int, values: Mapping[str, float | None], at: float) -> bool:
         """Record one sample; False when it was dropped."""
         path = self.path(kind, id)
-        given = ":".join(_text(values.get(name)) for name in COLUMNS)
+        given = ":".join(_text(values.get(name)) for name in COLUMNS[kind])
         try:
             with _library:
-                self._make_ready(path, int(at))
+                self._make_ready(path, int(at), COLUMNS[kind])
                 rrdtool.update(str(path), f"{int(at)}:{given}")
         except rrdtool.OperationalError as error:
             return self._refused(path, int(at), str(error))
@@ -84,7 +84,8 @@ class Store:
         self, kind: str, id: int, seconds: int, points: int = 120, *, peak: bool = False, now: float | None = None
     ) -> Series:
         """The last ``seconds`` in at most ``points`` intervals; ``peak``: highest values, where they are kept."""
-        path = self.path(kind, id)
+        path, names = self.path(kind, id), COLUMNS[kind]
+        nothing = Series(columns=dict.fromkeys(names, ()))
         seconds, points = max(seconds, STEP), max(points, 1)
         wanted = max(STEP, math.ceil(seconds / points / STEP) * STEP)
         function = "MAX" if peak and wanted >= 600 else "AVERAGE"
@@ -93,18 +94,18 @@ class Store:
         start = end - math.ceil(seconds / archive.step) * archive.step
         try:
             with _library:
-                if not is_sound(path):
-                    return Series()
+                if not is_sound(path, names):
+                    return nothing
                 found = rrdtool.fetch(str(path), function, "-s", str(start), "-e", str(end), "-r", str(archive.step))
         except FileNotFoundError:
-            return Series()
+            return nothing
         except (rrdtool.OperationalError, OSError) as error:
             log.warning("a series could not be read", path=str(path), error=str(error))
-            return Series()
+            return nothing
         (first, _last, step), _names, rows = found
         # librrd adds a row for the interval after the end, which has hardly begun.
         rows = [row for index, row in enumerate(rows) if first + (index + 1) * step <= end]
-        return _thin(first, step, rows, points, peak)
+        return _thin(first, step, rows, points, peak, names)
 
     def remove(self, kind: str, id: int) -> None:
         """Forget an object."""
@@ -113,16 +114,16 @@ class Store:
         except OSError as error:
             log.warning("a series could not be removed", kind=kind, id=id, error=str(error))
 
-    def _make_ready(self, path: Path, at: int) -> None:
+    def _make_ready(self, path: Path, at: int, columns: tuple[str, ...]) -> None:
         try:
-            if is_sound(path):
+            if is_sound(path, columns):
                 return
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
         else:
             self._set_aside(path, "it is damaged, or of another version")
         fresh = path.with_suffix(".new")
-        create(fresh, at - STEP)
+        create(fresh, at - STEP, columns)
         fresh.replace(path)  # whoever reads meanwhile never meets half a file
 
     def _refused(self, path: Path, at: int, error: str) -> bool:
@@ -162,7 +163,9 @@ def _archive(function: str, seconds: int, wanted: int) -> Archive:
     return coarse_enough[-1] if coarse_enough else reaching[0]
 
 
-def _thin(first: int, step: int, rows: list[tuple[float | None, ...]], points: int, peak: bool) -> Series:
+def _thin(
+    first: int, step: int, rows: list[tuple[float | None, ...]], points: int, peak: bool, names: tuple[str, ...]
+) -> Series:
     """Merge rows so that at most ``points`` remain; the newest interval is always whole."""
     merged = max(1, math.ceil(len(rows) / points))
     skipped = len(rows) % merged
@@ -170,7 +173,7 @@ def _thin(first: int, step: int, rows: list[tuple[float | None, ...]], points: i
     combine: Callable[[list[float]], float] = max if peak else _mean
     columns = {
         name: tuple(_combined([row[column] for row in group], combine) for group in groups)
-        for column, name in enumerate(COLUMNS)
+        for column, name in enumerate(names)
     }
     times = tuple(first + step * (skipped + merged * (index + 1)) for index in range(len(groups)))
     return Series(times, columns, step * merged)

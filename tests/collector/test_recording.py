@@ -18,7 +18,7 @@ def folder(tmp_path: Path, settings: Any) -> Path:
 
 
 def recording(at: float) -> Recording:
-    nothing: dict[str, float | None] = dict.fromkeys(series.COLUMNS)
+    nothing: dict[str, float | None] = dict.fromkeys(series.COLUMNS["ve"])
     return Recording(
         3, at, nothing | {"cpu": 20.0}, {"a": nothing | {"cpu": 5.0}, "b": nothing, "c": nothing | {"cpu": 1.0}}
     )

@@ -25,7 +25,7 @@ def fill(store: Store, seconds: int, *, step: int = 10, value: float = 40.0, unt
 def test_what_was_appended_is_fetched(store: Store) -> None:
     fill(store, 3600)
     series = store.fetch("ve", 7, 3600, now=NOW)
-    assert set(series.columns) == set(COLUMNS)
+    assert set(series.columns) == set(COLUMNS["ve"])
     assert len(series.times) == len(series.columns["cpu"]) == 120
     assert series.times[-1] == NOW
     assert series.step == 30
@@ -66,7 +66,7 @@ def test_the_size_of_a_file_never_changes(store: Store) -> None:
     before = store.path("ve", 7).stat().st_size
     for day in range(1, 800, 20):
         store.append("ve", 7, {"cpu": 1.0}, NOW + day * 86400)
-    assert store.path("ve", 7).stat().st_size == before == shape().size
+    assert store.path("ve", 7).stat().st_size == before == shape(COLUMNS["ve"]).size
     assert max(archive.span for archive in ARCHIVES) == 365 * 86400
 
 
@@ -88,7 +88,7 @@ def test_a_file_that_was_cut_short_is_set_aside_and_begun_anew(store: Store) -> 
     assert store.fetch("ve", 7, 3600, now=NOW).times == ()
     assert store.append("ve", 7, {"cpu": 3.0}, NOW + 10)
     assert [kept.stat().st_size for kept in path.parent.glob("7.broken-*")] == [5000]
-    assert path.stat().st_size == shape().size
+    assert path.stat().st_size == shape(COLUMNS["ve"]).size
 
 
 @given(position=st.integers(0, 1807), value=st.integers(0, 255))
@@ -135,6 +135,20 @@ def test_values_that_are_no_numbers_count_as_unknown(store: Store) -> None:
     assert store.fetch("ve", 7, 60, now=NOW + 30).latest("cpu") is None
 
 
-def test_only_nodes_and_ves_have_series(store: Store) -> None:
+def test_each_kind_has_columns_of_its_own(store: Store) -> None:
+    assert store.append("cluster", 1, {"used": 5.0, "cpu": 1.0}, NOW)
+    assert store.append("ve", 1, {"cpu": 2.0}, NOW)
+    cluster = store.fetch("cluster", 1, 60, now=NOW)
+    assert tuple(cluster.columns) == COLUMNS["cluster"]
+    assert cluster.latest("used") == pytest.approx(5.0)
+    assert store.fetch("cluster", 2, 60, now=NOW).latest("used") is None
+
+
+def test_files_of_nodes_and_ves_that_are_there_already_stay_valid() -> None:
+    machine = ("cpu", "memory", "disk_read", "disk_write", "read_ops", "write_ops", "net_in", "net_out")
+    assert COLUMNS["node"] == COLUMNS["ve"] == machine
+
+
+def test_what_has_no_columns_has_no_series(store: Store) -> None:
     with pytest.raises(ValueError, match="no series"):
         store.path("../etc", 1)
