@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab import lifecycle, status
+from lab import ceph_cluster, ceph_layout, lifecycle, status
 from lab.errors import LabError
 from lab.instance import DEFAULT_NAME, NODE_NAMES, Instance, load, locked, require_root
 from lab.node import Node
@@ -40,10 +40,20 @@ def _parser() -> argparse.ArgumentParser:
         help="which lab; several can run side by side (default: %(default)s)",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("up", help="bring the lab up, or repair what is missing of it")
+    up = commands.add_parser("up", help="bring the lab up, or repair what is missing of it")
+    up.add_argument(
+        "--disks",
+        type=int,
+        metavar="N",
+        help=f"storage disks of each node, {ceph_layout.FEWEST_DISKS} to {ceph_layout.MOST_DISKS}, said at the first up"
+        f" (default: {ceph_layout.DEFAULT_DISKS}); a later up can add some",
+    )
+    up.add_argument(
+        "--one-tier", type=int, metavar="T", help="put all disks into tier T (0 to 3), not the half into tiers 1 and 2"
+    )
     down = commands.add_parser("down", help="end everything; the next up starts with fresh VEs on the same nodes")
     down.add_argument("--purge", action="store_true", help="forget the nodes too: the next up makes new machines")
-    report = commands.add_parser("status", help="show nodes and VEs")
+    report = commands.add_parser("status", help="show nodes, VEs and storage")
     report.add_argument("--json", action="store_true", help="for programs")
     for name, text in (
         ("power-off", "cut a node's power: every process in it ends at once"),
@@ -52,6 +62,11 @@ def _parser() -> argparse.ArgumentParser:
         ("heal", "connect it again"),
     ):
         commands.add_parser(name, help=text).add_argument("node", choices=NODE_NAMES, metavar="NODE")
+    for name, text in (
+        ("disk-off", "kill the OSD of this number; it stays off, over power cuts too"),
+        ("disk-on", "start it again and wait until it is up"),
+    ):
+        commands.add_parser(name, help=text).add_argument("disk", type=int, metavar="N")
     execute = commands.add_parser("exec", help="run a command inside a node, as root; a login shell without one")
     execute.add_argument("node", choices=NODE_NAMES, metavar="NODE")
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD…")
@@ -70,10 +85,14 @@ def _look(instance: Instance, arguments: argparse.Namespace) -> int:
 
 def _change(instance: Instance, arguments: argparse.Namespace) -> None:
     if arguments.command == "up":
-        lifecycle.up(instance)
+        lifecycle.up(instance, disks=arguments.disks, one_tier=arguments.one_tier)
         return
     if arguments.command == "down":
         lifecycle.down(instance, purge=arguments.purge)
+        return
+    if arguments.command.startswith("disk-"):
+        change = ceph_cluster.disk_on if arguments.command == "disk-on" else ceph_cluster.disk_off
+        change(instance, arguments.disk)
         return
     node = Node(instance, arguments.node)
     if arguments.command == "power-off":

@@ -29,16 +29,26 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+@dataclass(frozen=True)
+class StorageChoice:
+    """What the first `up` was told: disks per node (3 to 7), and the one tier all are in (0 to 3) or None for two."""
+
+    disks: int
+    one_tier: int | None = None
+
+
 @dataclass(eq=False)
 class Instance:
     """One lab. `identity` seeds every UUID and MAC in it; `subnet` is K in 10.78.K.0/24, or None before the first up;
-    `settled` says that all VEs have been in their first state; `cut` names the nodes without a link."""
+    `settled` says that all VEs have been in their first state; `cut` names the nodes without a link;
+    `storage` is what the first up was told about disks."""
 
     name: str
     identity: uuid.UUID = field(default_factory=uuid.uuid4)
     subnet: int | None = None
     settled: bool = False
     cut: list[str] = field(default_factory=list)
+    storage: StorageChoice | None = None
     processes: dict[str, Process] = field(default_factory=dict)
 
     @property
@@ -109,7 +119,8 @@ def load(name: str) -> Instance:
     same_boot = data.pop("boot_id") == boot_id()
     data["identity"] = uuid.UUID(data["identity"])
     processes = {key: Process(**value) for key, value in data.pop("processes").items()} if same_boot else {}
-    return Instance(**data | {"processes": processes})
+    storage = StorageChoice(**data.pop("storage")) if data.get("storage") else None
+    return Instance(**data | {"processes": processes, "storage": storage})
 
 
 def siblings(name: str) -> list[Instance]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import accel, guest_image, network, ves
+from lab import accel, ceph_cluster, ceph_files, guest_image, network, ves
 from lab.errors import LabError
 from lab.instance import CACHE, DEFAULT_NAME, Instance, cache_locked, siblings
 from lab.node import Node, nodes
@@ -32,9 +32,13 @@ def phase(title: str) -> Iterator[None]:
     print(f"{time.monotonic() - started:.1f} s", flush=True)
 
 
-def up(instance: Instance) -> None:
-    """Brings the whole lab into its first state, or repairs what is missing of it. Safe to repeat."""
+def up(instance: Instance, *, disks: int | None = None, one_tier: int | None = None) -> None:
+    """Brings the whole lab into its first state, or repairs what is missing of it. Safe to repeat.
+
+    `disks` and `one_tier` are for the first time: see ceph_layout.choose.
+    """
     started = time.monotonic()
+    ceph_cluster.prepare(instance, disks=disks, one_tier=one_tier)
     instance.logs.mkdir(exist_ok=True)
     with phase("Guest image"), cache_locked():
         image = guest_image.build()
@@ -48,6 +52,8 @@ def up(instance: Instance) -> None:
     lab_nodes = nodes(instance)
     with phase("Nodes"):
         together(lambda node: _ensure_node(node, kvm=kvm), lab_nodes)
+    with phase("Storage"):
+        ceph_cluster.ensure(instance, lab_nodes)
     with phase("libvirt"):
         together(_ensure_libvirt, lab_nodes)
     with phase("Virtual Environments"):
@@ -61,7 +67,7 @@ def up(instance: Instance) -> None:
 
 
 def down(instance: Instance, *, purge: bool) -> None:
-    """Ends everything of the lab. VEs and disks are forgotten; nodes keep their identity and /etc unless purged."""
+    """Ends everything of the lab and forgets the VEs. Unless purged, nodes and storage stay what they are."""
     lab_nodes = nodes(instance)
     if instance.subnet is not None:
         together(lambda node: node.power_off(), lab_nodes)
@@ -83,12 +89,14 @@ def power_on(node: Node) -> None:
     """Boots a node and waits until its libvirt and its VEs are back. Nothing happens to one that runs."""
     if node.instance.subnet is None:
         raise LabError(f"the lab “{node.instance.name}” was never up: run bin/lab --instance {node.instance.name} up")
+    ceph_files.require_ceph(node.instance)
     claim_subnet(node.instance)
     network.ensure_switch(node.instance)
     with cache_locked():
         kvm = accel.kvm_works(guest_image.build())
     _ensure_node(node, kvm=kvm)
     _ensure_libvirt(node)
+    ceph_cluster.wait_for_node(node)
     ves.wait_for_guests([node])
 
 
@@ -110,6 +118,7 @@ def together(action: Callable[[Node], None], lab_nodes: list[Node]) -> None:
 
 def _ensure_node(node: Node, *, kvm: bool) -> None:
     node.build()
+    ceph_files.prepare(node)
     if node.powered:
         network.ensure_port(node.instance, node.name, address=node.address)
         return

@@ -33,6 +33,7 @@ _NOT_COPIED = (
         "crontab",
         "resolv.conf",
         "machine-id",
+        "ceph",
         "hostname",
         "hosts",
         "motd",

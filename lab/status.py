@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-from lab import ves
+from lab import ceph_status, ves
 from lab.errors import LabError
 from lab.instance import Instance
 from lab.node import Node, nodes
@@ -14,12 +14,22 @@ SSH_PORT = 22
 
 def report(instance: Instance) -> dict[str, Any]:
     """{"instance", "subnet", "nodes": [{"name", "address", "ssh_port", "power", "link", "pid", "host_uuid",
-    "fingerprint", "libvirt", "ves": [{"name", "kind", "uuid", "state"}]}]}; "ves" is empty when libvirt is silent."""
+    "fingerprint", "libvirt", "ves": [{"name", "kind", "uuid", "state"}]}], "storage"}.
+
+    "ves" is empty when libvirt is silent; "storage" is what ceph_status.report says.
+    """
     if instance.subnet is None:
-        return {"instance": instance.name, "subnet": None, "nodes": []}
-    with ThreadPoolExecutor(3) as pool:
+        return {"instance": instance.name, "subnet": None, "nodes": [], "storage": None}
+    with ThreadPoolExecutor(4) as pool:
+        asked = pool.submit(ceph_status.report, instance)
         lines = list(pool.map(_node, nodes(instance)))
-    return {"instance": instance.name, "subnet": f"10.78.{instance.subnet}.0/24", "nodes": lines}
+        storage = asked.result()
+    return {
+        "instance": instance.name,
+        "subnet": f"10.78.{instance.subnet}.0/24",
+        "nodes": lines,
+        "storage": storage,
+    }
 
 
 def _node(node: Node) -> dict[str, Any]:
@@ -57,4 +67,6 @@ def table(data: dict[str, Any]) -> str:
         lines.append(f"{'':<12} SSH port {node['ssh_port']}, {node['fingerprint']}")
         lines += [f"{'':<12} {ve['kind'].upper()}  {ve['name']:<14} {ve['state']}" for ve in node["ves"]]
         lines.append("")
+    if data["storage"]:
+        lines += [*ceph_status.table(data["storage"]), ""]
     return "\n".join(lines)

@@ -55,6 +55,7 @@ cd /
 mkdir -p /run/lock /run/sshd /run/libvirt /run/user
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 set +e
+service ceph start
 service virtlogd start
 service libvirtd start
 service ssh start

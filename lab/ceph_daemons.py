@@ -1,0 +1,56 @@
+"""Makes, starts and ends a node's storage daemons, all inside the node. See files/node-ceph.sh."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from lab import ceph_files
+from lab.ceph_layout import Osd
+from lab.node import Node
+
+_AT_ONCE = 4  # stores made side by side: each waits for the disk more than for a processor
+_AS_CEPH = ("--setuser", "ceph", "--setgroup", "ceph")
+
+
+def make_monitor(node: Node) -> None:
+    """Makes the node's monitor. The first monitor map and all first keys are in its store."""
+    monmap, keyring = ceph_files.begin_monitor(node)
+    inside = [f"/{file.relative_to(node.root)}" for file in (monmap, keyring)]
+    node.run("ceph-mon", "--mkfs", "-i", node.name, "--monmap", inside[0], "--keyring", inside[1], *_AS_CEPH)
+    ceph_files.complete_monitor(node)
+    for file in (monmap, keyring):
+        file.unlink()
+
+
+def make_osds(wanted: Sequence[tuple[Node, Osd]]) -> None:
+    """Makes the stores of these OSDs anew; what was in them is gone. Needs no monitor."""
+
+    def make(node: Node, osd: Osd) -> None:
+        end(node, osd)
+        ceph_files.begin_osd(node, osd)
+        node.run("ceph-osd", "--mkfs", "-i", str(osd.number), "--no-mon-config", *_AS_CEPH)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for future in [pool.submit(make, node, osd) for node, osd in wanted]:
+            future.result()
+
+
+def start_all(node: Node) -> None:
+    """Starts every daemon of the node that is made, is not switched off and does not run."""
+    node.run("service", "ceph", "start")
+
+
+def start(node: Node, osds: Sequence[Osd]) -> None:
+    """Starts these OSDs; nothing happens to one that runs."""
+    if osds:
+        node.run("service", "ceph", "start", *(osd.name for osd in osds))
+
+
+def end(node: Node, osd: Osd) -> None:
+    """Kills the OSD (signal 9) by its recorded process id. Nothing happens when it does not run."""
+    node.run("service", "ceph", "kill", osd.name)
+
+
+def running(node: Node) -> set[str]:
+    """The names of the node's daemons that run, such as "osd.3"."""
+    lines = [line.split() for line in node.run("service", "ceph", "status").splitlines()]
+    return {name for name, state in lines if state == "running"}
