@@ -5,3 +5,9 @@ from django.apps import AppConfig
 
 class StorageConfig(AppConfig):
     name = "storage"
+
+    def ready(self) -> None:
+        from panel.ui import objects
+
+        objects.register("cluster", route="storage:overview", icon="database", word="Storage cluster", single=True)
+        objects.register("disk", route="storage:disks", icon="disc", word="Disk", single=True)

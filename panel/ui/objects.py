@@ -10,20 +10,24 @@ from django.urls import NoReverseMatch, reverse
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type of object: the route of its page (one argument, the id), its icon and its word."""
+    """A type of object: the route of its page (one argument, the id; none when `single`), its icon and its word."""
 
     type: str
     route: str
     icon: str
     word: str
+    single: bool = False
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def register(type: str, *, route: str, icon: str, word: str) -> None:
-    """Declare a type of object, such as ("ve", route="infrastructure:ve", icon="device-desktop", word="VE")."""
-    _kinds[type] = Kind(type, route, icon, word)
+def register(type: str, *, route: str, icon: str, word: str, single: bool = False) -> None:
+    """Declare a type of object, such as ("ve", route="infrastructure:ve", icon="device-desktop", word="VE").
+
+    single: all objects of the type have one page, such as a list of them.
+    """
+    _kinds[type] = Kind(type, route, icon, word, single)
 
 
 def kind_of(type: str) -> Kind | None:
@@ -37,6 +41,6 @@ def url_of(type: str, id: int | str | None) -> str:
     if kind is None or id in (None, ""):
         return ""
     try:
-        return reverse(kind.route, args=[id])
+        return reverse(kind.route, args=[] if kind.single else [id])
     except NoReverseMatch:
         return ""

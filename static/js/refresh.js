@@ -1,6 +1,7 @@
 import { note } from "./notes.js";
 
-// Regions that show the inventory: <section data-refresh="inventory" data-refresh-ids="node:3 ve:7" hx-get="…">.
+// Regions that show the inventory: <section data-refresh="inventory" data-refresh-ids="node:3 ve:7" hx-get="…">; those
+// of the storage and of tasks, data-refresh="storage tasks", follow every change.
 // At the first change a region is fetched at once, then at most twice a second, and morphed.
 const PAUSE_MS = 500;
 const last = new WeakMap();
@@ -63,9 +64,11 @@ document.addEventListener("htmx:responseError", (event) => {
   tellGone(subject(), "is no longer in the inventory, or not shown to your role.");
 });
 
-document.addEventListener("mooring:tasks", () => {
-  for (const region of document.querySelectorAll('[data-refresh~="tasks"]')) refresh(region);
-});
+for (const topic of ["tasks", "storage"]) {
+  document.addEventListener(`mooring:${topic}`, () => {
+    for (const region of document.querySelectorAll(`[data-refresh~="${topic}"]`)) refresh(region);
+  });
+}
 
 // Figures age and graphs grow although nothing "changed": every 5 s, while the page is looked at.
 setInterval(() => {
