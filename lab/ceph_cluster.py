@@ -69,7 +69,7 @@ def wait_for_node(node: Node) -> None:
             ceph_daemons.start_all(other)
     try:
         with ceph_client.connected(instance, timeout=_ANSWER_LIMIT) as client:
-            _wait_for_monitor(client, node)
+            _wait_for_monitor(node)
             _wait_for_osds(client, placed)
     except ceph_client.NoQuorum as error:
         print(f"Storage: {error}; not waited for.")
@@ -150,21 +150,27 @@ def _start(placed: Sequence[tuple[Node, Osd]]) -> None:
         ceph_daemons.start(node, [osd for home, osd in placed if home == node])
 
 
-def _wait_for_monitor(client: Client, node: Node) -> None:
+def _wait_for_monitor(node: Node) -> None:
     deadline = time.monotonic() + _ANSWER_LIMIT
-    while node.name not in client.ask("quorum_status")["quorum_names"]:
+    while ceph_daemons.state(node, f"mon.{node.name}") not in {"leader", "peon"}:
         if time.monotonic() > deadline:
             raise LabError(f"the monitor of {node.name} does not join the quorum: see {_log(node, 'mon', node.name)}")
         time.sleep(0.2)
 
 
 def _wait_for_osds(client: Client, placed: Sequence[tuple[Node, Osd]]) -> None:
-    """Waits until all are up and in. One that ended is started again: an OSD does so now and then at its first start,
-    with “wrong fsid” in its log."""
+    """Waits until all that the cluster knows are up. One that ended is started again.
+
+    An OSD ends now and then at its first start, with “wrong fsid” in its log.
+    """
     deadline, starts = time.monotonic() + _UP_LIMIT, Counter[int]()
     while True:
-        seen = up_osds(client)
-        down = [(node, osd) for node, osd in placed if not seen.get(osd.number, {}).get("up")]
+        known = up_osds(client)
+        down = [
+            (node, osd)
+            for node, osd in placed
+            if osd.number in known and not (known[osd.number]["up"] and _active(node, osd))
+        ]
         if not down:
             return
         if time.monotonic() > deadline:
@@ -203,6 +209,10 @@ def _wait_for_health(client: Client, instance: Instance, *, strict: bool) -> Non
             print(f"({health['status']}: {', '.join(checks)})", end=" ", flush=True)
             return
         time.sleep(0.5)
+
+
+def _active(node: Node, osd: Osd) -> bool:
+    return ceph_daemons.state(node, osd.name) == "active"
 
 
 def _log(node: Node, kind: str, name: object) -> str:

@@ -1,10 +1,15 @@
 """Makes, starts and ends a node's storage daemons, all inside the node. See files/node-ceph.sh."""
 
+import contextlib
+import json
+import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from lab import ceph_files
 from lab.ceph_layout import Osd
+from lab.errors import LabError
 from lab.node import Node
 
 _AT_ONCE = 4  # stores made side by side: each waits for the disk more than for a processor
@@ -54,3 +59,26 @@ def running(node: Node) -> set[str]:
     """The names of the node's daemons that run, such as "osd.3"."""
     lines = [line.split() for line in node.run("service", "ceph", "status").splitlines()]
     return {name for name, state in lines if state == "running"}
+
+
+def state(node: Node, daemon: str) -> str:
+    """What the monitor or OSD says of itself ("leader", "peon", "booting", "active"), "" when it does not answer.
+
+    After a power cut the cluster may for seconds go on taking a dead daemon for a living one; this does not.
+    """
+    prefix = "mon_status" if daemon.startswith("mon.") else "status"
+    with contextlib.suppress(OSError, ValueError, LabError):
+        return str(_ask_socket(node, daemon, prefix)["state"])
+    return ""
+
+
+def _ask_socket(node: Node, daemon: str, prefix: str) -> dict[str, Any]:
+    """Asks a daemon on its admin socket: a request of JSON and a zero byte, an answer of its length and JSON."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        connection.connect(str(node.inside(f"/run/ceph/ceph-{daemon}.asok")))
+        connection.sendall(json.dumps({"prefix": prefix, "format": "json"}).encode() + b"\0")
+        with connection.makefile("rb") as stream:
+            length = int.from_bytes(stream.read(4), "big")
+            answer: dict[str, Any] = json.loads(stream.read(length))
+    return answer
