@@ -35,7 +35,10 @@ class ClusterObserver(Protocol):
 
 
 class PoolKeeper(Protocol):
-    """Rules, profiles and pools. What exists under the name but differs is somebody else's: Conflict, never changed."""
+    """Rules, profiles and pools. What exists under the name but differs is somebody else's: Conflict, never changed.
+
+    Names of what the panel makes begin with matching.OWN ("mooring-"): its cephx user may make and remove no others.
+    """
 
     def pools(self) -> tuple[PoolFacts, ...]: ...
 
@@ -54,7 +57,8 @@ class PoolKeeper(Protocol):
     def make_replicated_pool(self, name: str, *, size: int, rule: str, application: str, marks: dict[str, str]) -> bool:
         """A pool of copies with the application enabled and its metadata set to the marks (key → value).
 
-        Repeats what is missing of an earlier, interrupted call. min_size is 1 for sizes 1 and 2, else 2.
+        One of the keys is matching.MARK ("mooring"). Repeats what is missing of an earlier, interrupted call.
+        min_size is 1 for sizes 1 and 2, else 2.
         """
         ...
 
@@ -79,7 +83,11 @@ class PoolKeeper(Protocol):
         ...
 
     def images(self, pool: str) -> tuple[str, ...]:
-        """Names of the RBD images in a pool, those in its trash included with the prefix "trash/"."""
+        """Names of the RBD images in a pool that the panel made, those in its trash included with the prefix "trash/".
+
+        A coded pool has none: it holds their data, and their names are in the pool of which it is the data pool.
+        Refused for other pools.
+        """
         ...
 
 

@@ -101,6 +101,7 @@ class FakePools:
 
     def make_coded_pool(self, name: str, *, profile: Profile, application: str, marks: dict[str, str]) -> bool:
         self._enter("make_coded_pool")
+        matching.check_name(name)
         if profile.name not in self.profiles_by_name:
             raise NotFound(f"There is no erasure-code profile {profile.name}", code="no-profile", component="ceph")
         matching.require_same_profile(self.profiles_by_name[profile.name], profile)
@@ -169,16 +170,17 @@ class FakePools:
 
     def set_default_data_pool(self, pool: str, data_pool: str) -> bool:
         self._enter("set_default_data_pool")
-        self._require_pool(pool)
-        self._require_pool(data_pool)
+        for name in (pool, data_pool):
+            matching.require_readable(self._require_pool(name))
         changed = self.data_pools.get(pool) != data_pool
         self.data_pools[pool] = data_pool
         return changed
 
     def images(self, pool: str) -> tuple[str, ...]:
         self._enter("images")
-        self._require_pool(pool)
-        return tuple(sorted(self.images_by_pool[pool]))
+        there = self._require_pool(pool)
+        matching.require_readable(there)
+        return () if there.coded else tuple(sorted(self.images_by_pool[pool]))
 
     def _require_pool(self, name: str) -> PoolFacts:
         if (pool := self.pools_by_name.get(name)) is None:

@@ -9,18 +9,22 @@ from storage.drivers.facts import PoolFacts, Profile, Rule
 # A pool is made under its name with this ending and gets its own name when nothing is missing of it: so a pool that
 # lacks the marks is never taken for one that an interrupted call left behind.
 UNFINISHED = ".making"
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}")
+# All pools, rules and profiles of the panel begin so: its cephx user may change no others.
+OWN = "mooring-"
+# The key that the panel's marks have among them; the panel's cephx user may touch objects of pools that carry it alone.
+MARK = "mooring"
+_NAME = re.compile(r"mooring-[A-Za-z0-9_.-]{1,100}")
 _CHOOSE = "Choose another name, or remove it in Ceph if nobody needs it."
 
 
 def check_name(name: str) -> None:
-    """Refuse what is no plain name of a pool, rule or profile, before it reaches an engine."""
+    """Refuse what is no plain name of a pool, rule or profile of the panel, before it reaches an engine."""
     if not _NAME.fullmatch(name):
         raise Refused(
-            f"{name!r} is no name for a pool, rule or profile",
+            f"{name!r} is no name for a pool, rule or profile of the panel",
             code="bad-name",
             component="ceph",
-            advice="Use letters, digits, dots, dashes and underscores.",
+            advice=f"It begins with {OWN} and has letters, digits, dots, dashes and underscores.",
         )
 
 
@@ -86,6 +90,17 @@ def require_marks(pool: PoolFacts, marks: Mapping[str, str]) -> None:
             code="foreign-pool",
             component="ceph",
             advice="The panel changes only pools that it made; choose another name.",
+        )
+
+
+def require_readable(pool: PoolFacts) -> None:
+    """Refuse to look into a pool of images that the panel did not make."""
+    if MARK not in pool.applications.get("rbd", {}):
+        raise Refused(
+            f"The panel may not look into the pool {pool.name}, which it did not make for images",
+            code="foreign-pool",
+            component="ceph",
+            advice="Look at it with `rbd ls` on a node.",
         )
 
 

@@ -7,9 +7,11 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
+from infrastructure.drivers import registry
 from infrastructure.drivers.base import DriverError, Unreachable
 from infrastructure.models import Node
 from infrastructure.services import node_work
+from infrastructure.services.endpoints import endpoint_for
 from infrastructure.services.errors import NotPossible
 from infrastructure.services.onboarding import daemons, libvirt_settings
 from panel.accounts.models import User
@@ -114,9 +116,7 @@ def test_a_virtlogd_that_dies_is_said_with_how_to_start_it(
         return done
 
     monkeypatch.setattr(debian, "run", run_and_die)
-    from infrastructure.drivers import registry
-
-    registry._registry.replaced["primary"].run = debian.run  # type: ignore[method-assign]
+    monkeypatch.setattr(registry.driver_for(endpoint_for(node)), "run", debian.run)
     task = restart(node)
     assert task.state == "failed"
     assert task.reason == "virtlogd does not run any more."

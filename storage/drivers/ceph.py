@@ -1,0 +1,110 @@
+"""The StorageCluster on a real Ceph, over librados and librbd."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from storage.drivers import ceph_disks, ceph_pools
+from storage.drivers.base import Access
+from storage.drivers.ceph_connection import Connection
+from storage.drivers.ceph_crush import crush
+from storage.drivers.ceph_keeping import Keeping
+from storage.drivers.ceph_look import LOOK_SECONDS, Looker
+from storage.drivers.ceph_round import Round
+from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Rule
+
+T = TypeVar("T")
+CHANGE_SECONDS = 20.0
+
+
+class CephCluster:
+    """One cluster. Nothing is opened before the first call; safe from any thread; see storage.drivers.base."""
+
+    def __init__(self, access: Access) -> None:
+        self._connection = Connection(access)
+        self._looker = Looker(self._connection)
+
+    def look(self) -> ClusterFacts:
+        return self._looker.look()
+
+    def pools(self) -> tuple[PoolFacts, ...]:
+        def ask(round_: Round) -> tuple[PoolFacts, ...]:
+            osd_dump, df = round_.ask_one("osd dump"), round_.ask_one("df", detail="detail")
+            return ceph_pools.pools(osd_dump, df, crush(round_.ask_one("osd crush dump")))
+
+        return self._ask(ask, "list its pools")
+
+    def rules(self) -> tuple[Rule, ...]:
+        return self._ask(lambda round_: crush(round_.ask_one("osd crush dump")).rules, "list its rules")
+
+    def profiles(self) -> tuple[Profile, ...]:
+        return self._ask(lambda round_: ceph_pools.profiles(round_.ask_one("osd dump")), "list its profiles")
+
+    def make_rule(self, name: str, *, device_class: str, domain: str) -> bool:
+        return self._keep(
+            lambda keeping: keeping.make_rule(name, device_class=device_class, domain=domain), f"make the rule {name}"
+        )
+
+    def make_profile(self, profile: Profile) -> bool:
+        return self._keep(lambda keeping: keeping.make_profile(profile), f"make the profile {profile.name}")
+
+    def make_replicated_pool(self, name: str, *, size: int, rule: str, application: str, marks: dict[str, str]) -> bool:
+        return self._keep(
+            lambda keeping: keeping.make_replicated_pool(
+                name, size=size, rule=rule, application=application, marks=marks
+            ),
+            f"make the pool {name}",
+        )
+
+    def make_coded_pool(self, name: str, *, profile: Profile, application: str, marks: dict[str, str]) -> bool:
+        return self._keep(
+            lambda keeping: keeping.make_coded_pool(name, profile=profile, application=application, marks=marks),
+            f"make the pool {name}",
+        )
+
+    def remove_pool(self, name: str, *, marks: dict[str, str]) -> bool:
+        return self._keep(lambda keeping: keeping.remove_pool(name, marks=marks), f"remove the pool {name}")
+
+    def remove_rule(self, name: str) -> bool:
+        return self._keep(lambda keeping: keeping.remove_rule(name), f"remove the rule {name}")
+
+    def remove_profile(self, name: str) -> bool:
+        return self._keep(lambda keeping: keeping.remove_profile(name), f"remove the profile {name}")
+
+    def set_default_data_pool(self, pool: str, data_pool: str) -> bool:
+        return self._keep(
+            lambda keeping: keeping.set_default_data_pool(pool, data_pool),
+            f"set where images of {pool} keep their data",
+        )
+
+    def images(self, pool: str) -> tuple[str, ...]:
+        return self._keep(lambda keeping: keeping.images(pool), f"list the images of {pool}")
+
+    def set_device_class(self, disk: int, device_class: str) -> bool:
+        return self._change(
+            lambda round_: ceph_disks.set_device_class(round_, disk, device_class), f"change the class of disk {disk}"
+        )
+
+    def set_taken(self, disk: int, *, taken: bool) -> bool:
+        doing = f"take disk {disk} in" if taken else f"take disk {disk} out"
+        return self._change(lambda round_: ceph_disks.set_taken(round_, disk, taken=taken), doing)
+
+    def may_destroy(self, disk: int) -> bool:
+        return self._ask(
+            lambda round_: ceph_disks.may_destroy(round_, disk), f"tell whether disk {disk} can be removed"
+        )
+
+    def purge(self, disk: int) -> bool:
+        return self._change(lambda round_: ceph_disks.purge(round_, disk), f"remove disk {disk}")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _ask(self, fn: Callable[[Round], T], doing: str, seconds: float = LOOK_SECONDS) -> T:
+        name = self._connection.access.name
+        return self._connection.run(lambda handle: fn(Round(handle, name)), seconds=seconds, doing=doing)
+
+    def _change(self, fn: Callable[[Round], T], doing: str) -> T:
+        return self._ask(fn, doing, CHANGE_SECONDS)
+
+    def _keep(self, fn: Callable[[Keeping], T], doing: str) -> T:
+        return self._change(lambda round_: fn(Keeping(round_)), doing)

@@ -1,0 +1,96 @@
+"""What a connection is told, and what the panel's cephx user may do."""
+
+import base64
+import binascii
+import struct
+from collections.abc import Sequence
+
+from infrastructure.drivers.errors import NotSupported, Refused
+from storage.drivers.base import Access
+from storage.drivers.matching import MARK, OWN
+
+# Less than the deadline of a look, so that its error says that no monitor answered.
+CONNECT_SECONDS = 3.0
+# A command that is stuck in a handle which was left behind ends after this, so that its thread and the handle go.
+OPERATION_SECONDS = 20.0
+_AES = 1  # the type of all keys that librados 16 to 19 can use; later ones can be of type 2
+
+# The commands that change something and name what they change; the panel's user may give only names of the panel.
+_ON_OWN_NAMES = (
+    ("osd pool create", "pool"),
+    ("osd pool set", "pool"),
+    ("osd pool application enable", "pool"),
+    ("osd pool application set", "pool"),
+    ("osd pool delete", "pool"),
+    ("osd crush rule create-replicated", "name"),
+    ("osd crush rule create-erasure", "name"),
+    ("osd crush rule rm", "name"),
+    ("osd erasure-code-profile set", "name"),
+    ("osd erasure-code-profile rm", "name"),
+)
+_ON_DISKS = ("osd crush set-device-class", "osd crush rm-device-class", "osd in", "osd out")
+_OF_MANAGER = ("osd df", "osd perf", "pg dump", "osd safe-to-destroy", "osd purge")
+
+
+def _mon() -> str:
+    named = [f'allow command "{command}" with {word} prefix {OWN}' for command, word in _ON_OWN_NAMES]
+    rename = f'allow command "osd pool rename" with srcpool prefix {OWN} destpool prefix {OWN}'
+    return ", ".join(["allow r", *named, rename, *(f'allow command "{command}"' for command in _ON_DISKS)])
+
+
+# The least capabilities of the panel's user, as (of which daemons, what).
+CAPABILITIES: tuple[tuple[str, str], ...] = (
+    ("mon", _mon()),
+    ("mgr", ", ".join(f'allow command "{command}"' for command in _OF_MANAGER)),
+    # Objects of pools that carry the panel's mark, whatever its value: to list images and set where their data lies.
+    ("osd", f"allow rwx tag rbd {MARK}=*"),
+)
+
+
+def capability_words(capabilities: Sequence[tuple[str, str]] = CAPABILITIES) -> tuple[str, ...]:
+    """The capabilities as they follow the user in `ceph auth get-or-create client.mooring …` and `ceph auth caps`."""
+    return tuple(word for pair in capabilities for word in pair)
+
+
+def conf(access: Access) -> dict[str, str]:
+    """librados' options for a handle: nothing is read from files, nothing written to them. Holds the key."""
+    return {
+        "mon_host": ",".join(access.monitors),
+        "key": access.key,
+        "keyring": "",
+        "client_mount_timeout": f"{CONNECT_SECONDS:g}",
+        "rados_mon_op_timeout": f"{OPERATION_SECONDS:g}",
+        "rados_osd_op_timeout": f"{OPERATION_SECONDS:g}",
+        "admin_socket": "",
+        "log_file": "",
+        "log_to_stderr": "false",
+        "err_to_stderr": "false",
+        "log_to_syslog": "false",
+    }
+
+
+def check(access: Access) -> None:
+    """Refuse, before anything is dialled, what librados answers with a riddle: no monitors, and unusable keys.
+
+    A key is base64 of: type (2 bytes, little endian), seconds and nanoseconds of its making, length, the secret.
+    """
+    if not access.monitors:
+        raise Refused(
+            f"{access.name} has no monitors", code="no-monitors", component="ceph", advice="Add the cluster anew."
+        )
+    try:
+        kind = struct.unpack_from("<H", base64.b64decode(access.key, validate=True))[0]
+    except (binascii.Error, ValueError, struct.error):
+        raise Refused(
+            f"The key of client.{access.user} is not a cephx key",
+            code="bad-key",
+            component="ceph",
+            advice="Enter what `ceph auth print-key` prints for it.",
+        ) from None
+    if kind != _AES:
+        raise NotSupported(
+            f"The key of client.{access.user} is of type {kind}, which this machine's librados does not know",
+            code="key-type",
+            component="ceph",
+            advice="Make the key again with the type aes, or install a newer librados.",
+        )

@@ -1,0 +1,58 @@
+"""One round of commands over a handle. Lives on a worker thread: what it returns is plain data."""
+
+import json
+from typing import Any
+
+import rados
+
+from infrastructure.drivers.errors import DriverError
+from storage.drivers.ceph_errors import failure, translating
+
+
+class Round:
+    """Asks and tells the monitors and the manager. Every method raises DriverError."""
+
+    def __init__(self, handle: "rados.Rados", where: str) -> None:
+        self.handle = handle
+        self.where = where
+
+    def ask(self, command: str, **words: object) -> Any:
+        """The monitors' answer to a command, as read from JSON."""
+        return self._read(command, self._send(self.handle.mon_command, command, words))
+
+    def ask_one(self, command: str, **words: object) -> dict[str, Any]:
+        """The same, where an object is expected; {} when the answer is none."""
+        found = self.ask(command, **words)
+        return found if isinstance(found, dict) else {}
+
+    def ask_manager(self, command: str, **words: object) -> Any:
+        """The active manager's answer."""
+        return self._read(command, self._send(self.handle.mgr_command, command, words))
+
+    def do(self, command: str, **words: object) -> None:
+        """Have the monitors change something."""
+        self._send(self.handle.mon_command, command, words)
+
+    def do_by_manager(self, command: str, **words: object) -> None:
+        """Have the manager change something."""
+        self._send(self.handle.mgr_command, command, words)
+
+    def _send(self, send: Any, command: str, words: dict[str, object]) -> bytes:
+        with translating(self.where, command):
+            number, answer, said = send(json.dumps({"prefix": command, "format": "json", **words}), b"")
+        if number != 0:
+            raise failure(abs(number), _as_text(said), self.where, command)
+        return bytes(answer)
+
+    def _read(self, command: str, answer: bytes) -> Any:
+        try:
+            return json.loads(answer) if answer.strip() else None
+        except ValueError:
+            raise DriverError(
+                f"{self.where}: the answer to {command} cannot be read", code="bad-answer", component="ceph"
+            ) from None
+
+
+def _as_text(said: object) -> str:
+    # The manager's words come as bytes, the monitors' as text.
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
