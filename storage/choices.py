@@ -22,6 +22,7 @@ class DatastoreState(models.TextChoices):
     READY = "ready", "Ready"
     REMOVING = "removing", "Being removed"
     FAILED = "failed", "Not created"
+    PARTLY = "partly", "Partly removed"
 
 
 TIER_MEANING: dict[int, tuple[str, str]] = {

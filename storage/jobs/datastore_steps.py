@@ -1,0 +1,124 @@
+"""What the jobs that create and remove datastores share."""
+
+from collections.abc import Callable, Iterable
+
+from infrastructure.choices import NodeState
+from infrastructure.drivers.base import Conflict
+from infrastructure.models import Node
+from storage.choices import DatastoreState
+from storage.drivers.base import StorageCluster
+from storage.drivers.facts import ClusterFacts
+from storage.models import Cluster, Datastore
+from storage.pool_layout import is_ours, marks
+from storage.services import attachments, observed, pool_commands
+from storage.services.access import driver
+from storage.services.datastores import layout_of, used_by
+from storage.services.pool_commands import Commands
+from tasks.errors import JobFailed
+from tasks.runner import Step, TaskRun
+
+
+def find(datastore_id: int) -> Datastore:
+    """The row; JobFailed when it was removed meanwhile."""
+    datastore = Datastore.objects.select_related("cluster").filter(pk=datastore_id).first()
+    if datastore is None:
+        raise JobFailed("The datastore is not in Mooring any more.", "Create it again if it is still wanted.")
+    return datastore
+
+
+def driver_of(datastore: Datastore) -> StorageCluster:
+    return driver(datastore.cluster)
+
+
+def look(cluster: Cluster, opened: StorageCluster) -> ClusterFacts:
+    """Ask the cluster now; the pages show what it told."""
+    facts = opened.look()
+    observed.record(cluster, facts)
+    return facts
+
+
+def show(step: Step, commands: Commands) -> None:
+    for argv in commands:
+        step.command(argv)
+
+
+def images_of(datastore: Datastore, cluster: StorageCluster) -> tuple[str, ...]:
+    """The images of a datastore. All are listed in its first pool, those whose data lies in another one too.
+
+    A pool of its name that the panel did not make is not its own, and the panel may not look into it.
+    """
+    pool = layout_of(datastore).pool
+    ours = any(found.name == pool and is_ours(found.applications) for found in cluster.pools())
+    return cluster.images(pool) if ours else ()
+
+
+def refuse_used(datastore: Datastore, cluster: StorageCluster) -> None:
+    """NotPossible, with who they are, when it holds images."""
+    if images := images_of(datastore, cluster):
+        raise used_by(images, datastore)
+
+
+def reconcile_nodes(run: TaskRun, datastore: Datastore, nodes: Iterable[Node]) -> None:
+    """Have nodes attach or let go of what they should now. One that cannot is told; the collector goes on trying."""
+    ready = datastore.state == DatastoreState.READY
+    name = attachments.pool_of(datastore).name
+    for node in nodes:
+        if node.state != NodeState.ONLINE:
+            run.line(f"{node} does not answer; it is {'attached' if ready else 'detached'} when it does")
+            continue
+        for argv in attachments.commands(datastore, node) if ready else ():
+            run.command(argv)
+        for failed, reason in attachments.reconcile(node).failed:
+            if failed == name:
+                run.warn(f"{node}: {reason}")
+
+
+def drop_pool(run: TaskRun, datastore: Datastore, cluster: StorageCluster, pool: str) -> bool:
+    """Remove a pool of the datastore; somebody else's of the same name is left. Whether anything was removed.
+
+    Raises NotPossible while the datastore holds images: a pool is never removed under them.
+    """
+    there = {found.name: found for found in cluster.pools()}.get(pool)
+    if there is not None and not is_ours(there.applications):
+        run.line(f"The pool {pool} is left as it is: Mooring did not make it")
+        return False
+    refuse_used(datastore, cluster)
+    if not cluster.remove_pool(pool, marks=marks(datastore.use)):
+        return False
+    for argv in pool_commands.remove_pool(pool):
+        run.command(argv)
+    return True
+
+
+def drop_shared(run: TaskRun, datastore: Datastore, cluster: StorageCluster) -> None:
+    """Remove the rule, and the profile of a code, unless another datastore or pool uses them, or they are not ours.
+
+    Another datastore counts from the moment its row is there, before it has pools.
+    """
+    wanted = layout_of(datastore)
+    rows = Datastore.objects.filter(cluster=datastore.cluster, tier=datastore.tier, domain=datastore.domain)
+    others = set(rows.exclude(pk=datastore.pk).values_list("mode", flat=True))
+    pools = [pool for pool in cluster.pools() if pool.name not in wanted.pools]
+    profile = wanted.profile
+    if profile is not None and profile in cluster.profiles():
+        used = datastore.mode in others or any(pool.profile == profile.name for pool in pools)
+        commands = pool_commands.remove_profile(profile.name)
+        _drop(run, f"erasure-code profile {profile.name}", commands, cluster.remove_profile, profile.name, used=used)
+    shape = (False, wanted.device_class, wanted.domain)
+    rules = {rule.name: (rule.coded, rule.device_class, rule.domain) for rule in cluster.rules()}
+    if rules.get(wanted.rule) == shape:
+        used = bool(others) or any(pool.rule == wanted.rule for pool in pools)
+        commands = pool_commands.remove_rule(wanted.rule)
+        _drop(run, f"rule {wanted.rule}", commands, cluster.remove_rule, wanted.rule, used=used)
+
+
+def _drop(run: TaskRun, what: str, commands: Commands, remove: Callable[[str], bool], name: str, *, used: bool) -> None:
+    if not used:
+        try:
+            if remove(name):
+                for argv in commands:
+                    run.command(argv)
+            return
+        except Conflict:  # somebody began to use it between the look and the removal
+            pass
+    run.line(f"The {what} stays: others use it")

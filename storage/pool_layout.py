@@ -1,0 +1,72 @@
+"""What a policy is in Ceph: the names and shapes of its pools, rule and profile. Pure.
+
+Every name begins with the prefix that the panel's cephx user is confined to: "mooring-vm.t2.r2.host.fast". Each
+datastore has pools of its own, named after its use, policy and name: libvirt's pools know no namespaces, so two
+datastores cannot share one. Rules belong to a tier and failure domain, profiles to a code as well: these are shared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from storage.drivers.facts import Profile
+from storage.drivers.matching import OWN
+from storage.redundancy import Policy
+
+MARK = "mooring"  # the key under which a pool's metadata says that the panel made it
+APPLICATION = "rbd"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLayout:
+    """How a datastore for VM disks lies in Ceph. `copies` are those of `pool`, which for codes holds the metadata."""
+
+    rule: str
+    device_class: str
+    domain: str
+    pool: str
+    copies: int
+    data_pool: str = ""  # of codes only
+    profile: Profile | None = None
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """What is to be removed with the datastore, in this order: images are listed in the first."""
+        return (self.pool, self.data_pool) if self.data_pool else (self.pool,)
+
+
+def layout(policy: Policy, use: str, name: str) -> PoolLayout:
+    """The pools of a datastore. A code's metadata has as many copies as parts may be lost and one more.
+
+    These copies lie in domains of the same type, so the policy's first figure holds for both pools; its second does
+    too, since copies beyond two serve until one is left of two.
+    """
+    mode, tier, domain = policy.mode, f"t{policy.tier}", policy.domain
+    rule, device_class = f"{OWN}{tier}.{domain}", f"tier{policy.tier}"
+    if mode.copies:
+        pool = f"{OWN}{use}.{tier}.{mode.key}.{domain}.{name}"
+        return PoolLayout(rule, device_class, domain, pool, copies=mode.needs)
+    return PoolLayout(
+        rule,
+        device_class,
+        domain,
+        pool=f"{OWN}{use}.{tier}.meta.{domain}.{name}",
+        copies=mode.loses_nothing_after + 1,
+        data_pool=f"{OWN}{use}.{tier}.{mode.key}.{domain}.{name}",
+        profile=Profile(
+            f"{OWN}{tier}.{mode.key}.{domain}",
+            data=mode.data,
+            coding=mode.coding,
+            domain=domain,
+            device_class=device_class,
+        ),
+    )
+
+
+def marks(use: str) -> dict[str, str]:
+    """What says of a pool that the panel made it, and for what."""
+    return {MARK: use}
+
+
+def is_ours(applications: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether a pool carries the panel's mark."""
+    return any(MARK in metadata for metadata in applications.values())

@@ -1,0 +1,307 @@
+"""Creating and removing datastores against a cluster in memory: what is made, what is left, what is never touched."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from infrastructure.drivers.errors import Conflict, Refused, Unreachable
+from panel.accounts.models import User
+from storage.drivers.facts import Profile
+from storage.drivers.fake import FakeCluster, cluster
+from storage.models import Cluster, Datastore
+from storage.services import datastores
+from storage.services.datastores import layout_of
+from tasks.models import Task, TaskStep
+from tests.infrastructure.fake_nodes import commands_of, lines_of, run, steps_of
+from tests.storage.fake_clusters import Driven, driven
+
+OURS = {"rbd": {"mooring": "vm"}}
+COPIES = "mooring-vm.t2.r2.host.fast"
+META, DATA = "mooring-vm.t2.meta.osd.big", "mooring-vm.t2.ec5-2.osd.big"
+
+
+@pytest.fixture
+def storage(administrator: User, sent: list[tuple[int, str]]) -> Iterator[Driven]:
+    with driven() as found:
+        yield found
+
+
+def create(row: Cluster, name: str = "fast", mode: str = "r2", domain: str = "host") -> tuple[Datastore, Task]:
+    user = User.objects.get()
+    return datastores.create(user=user, cluster=row, name=name, use="vm", tier=2, mode=mode, domain=domain)
+
+
+def created(row: Cluster, name: str = "fast", mode: str = "r2", domain: str = "host") -> Datastore:
+    datastore, task = create(row, name, mode, domain)
+    assert (run(task).state, task.reason) == ("completed", "")
+    datastore.refresh_from_db()
+    return datastore
+
+
+def remove(datastore: Datastore) -> Task:
+    return run(datastores.remove(user=User.objects.get(), datastore=datastore, confirmation=datastore.name))
+
+
+def nothing_left(made: FakeCluster) -> bool:
+    return not made.pools_by_name and not made.profiles_by_name and set(made.rules_by_name) == {"replicated_rule"}
+
+
+def test_copies_get_a_rule_and_a_pool_whose_name_says_the_policy(storage: Driven) -> None:
+    datastore, task = create(storage.row)
+    assert (datastore.state, datastore.pool, datastore.data_pool) == ("creating", COPIES, COPIES)
+    assert run(task).state == "completed"
+    assert steps_of(task) == [
+        (title, "completed")
+        for title in (
+            "Checking tier 2 of storage1",
+            "Making the rule mooring-t2.host",
+            f"Making the pool {COPIES}",
+            "Recording fast",
+            "Attaching it to the nodes",
+        )
+    ]
+    pool = storage.fake.pools_by_name[COPIES]
+    assert (pool.size, pool.min_size, pool.rule, dict(pool.applications)) == (2, 1, "mooring-t2.host", OURS)
+    rule = storage.fake.rules_by_name["mooring-t2.host"]
+    assert (rule.device_class, rule.domain) == ("tier2", "host")
+    datastore.refresh_from_db()
+    assert datastore.state == "ready"
+    storage.row.refresh_from_db()
+    assert COPIES in {pool["name"] for pool in storage.row.pools}, "the pages know the pool at once"
+    assert "ceph osd crush rule create-replicated mooring-t2.host default host tier2" in commands_of(task)
+
+
+def test_a_code_gets_a_profile_a_data_pool_and_copies_of_its_metadata(storage: Driven) -> None:
+    datastore = created(storage.row, "big", "ec5-2", "osd")
+    assert (datastore.pool, datastore.data_pool) == (META, DATA)
+    data, meta = storage.fake.pools_by_name[DATA], storage.fake.pools_by_name[META]
+    assert (data.coded, data.size, data.min_size, data.profile) == (True, 7, 6, "mooring-t2.ec5-2.osd")
+    assert (meta.coded, meta.size, meta.min_size, meta.rule) == (False, 3, 2, "mooring-t2.osd")
+    assert storage.fake.data_pools == {META: DATA}
+    assert storage.fake.profiles_by_name["mooring-t2.ec5-2.osd"] == Profile(
+        "mooring-t2.ec5-2.osd", 5, 2, "osd", "tier2"
+    )
+
+
+@pytest.mark.parametrize("mode", ["r1", "ec1-0"])
+def test_no_redundancy_is_one_copy(storage: Driven, mode: str) -> None:
+    pool = storage.fake.pools_by_name[created(storage.row, "thin", mode).pool]
+    assert (pool.coded, pool.size) == (False, 1)
+
+
+def test_1_2_is_three_copies(storage: Driven) -> None:
+    pool = storage.fake.pools_by_name[created(storage.row, "safe", "ec1-2").pool]
+    assert (pool.name, pool.coded, pool.size) == ("mooring-vm.t2.ec1-2.host.safe", False, 3)
+
+
+def test_metadata_of_a_code_survives_as_much_as_its_data(storage: Driven) -> None:
+    meta = storage.fake.pools_by_name[created(storage.row, "wide", "ec17-3", "osd").pool]
+    assert (meta.size, meta.size - meta.min_size) == (4, 2)
+
+
+def test_the_policy_is_checked_again_by_the_worker(storage: Driven) -> None:
+    datastore, task = create(storage.row, "three", "r3")
+    storage.fake.stop(*range(7))  # primary, after the page was sent
+    assert run(task).state == "failed"
+    assert "3 replicas needs 3 hosts with disks of tier 2 online, and there are 2" in task.reason
+    datastore.refresh_from_db()
+    assert datastore.state == "failed"
+    assert nothing_left(storage.fake)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "make_rule",
+        "make_profile",
+        "make_coded_pool",
+        "make_replicated_pool",
+        "finish_pool",
+        "set_default_data_pool",
+    ],
+)
+def test_a_failure_at_any_step_leaves_nothing(storage: Driven, method: str) -> None:
+    datastore, task = create(storage.row, "big", "ec5-2", "osd")
+    storage.fake.fail_next(method, Refused("the manager says no", component="ceph"))
+    assert run(task).state == "failed"
+    assert "the manager says no" in task.reason.lower()
+    assert nothing_left(storage.fake)
+    datastore.refresh_from_db()
+    assert datastore.state == "failed"
+
+
+@pytest.mark.parametrize("method", ["make_rule", "make_profile", "make_coded_pool", "make_replicated_pool"])
+def test_a_retry_makes_it_whole(storage: Driven, method: str) -> None:
+    from tasks.services import retry
+
+    datastore, task = create(storage.row, "big", "ec5-2", "osd")
+    storage.fake.fail_next(method, Unreachable("no monitor", component="ceph"))
+    run(task)
+    assert run(retry(task)).state == "completed"
+    datastore.refresh_from_db()
+    assert (datastore.state, set(storage.fake.pools_by_name)) == ("ready", {META, DATA})
+
+
+def test_running_again_finds_everything_there(storage: Driven) -> None:
+    _, task = create(storage.row, "big", "ec5-2", "osd")
+    run(task)
+    before = dict(storage.fake.pools_by_name)
+    Task.objects.filter(pk=task.pk).update(state="queued", attempt=1, finished_at=None)
+    TaskStep.objects.filter(task=task).update(undo_state="dropped")
+    task.refresh_from_db()
+    assert run(task).state == "completed"
+    assert storage.fake.pools_by_name == before
+    assert lines_of(task).count("already done") == 5
+
+
+def test_a_foreign_pool_of_the_same_name_is_told_and_never_touched(storage: Driven) -> None:
+    foreign = storage.fake.add_pool(COPIES)
+    datastore, task = create(storage.row)
+    assert run(task).state == "failed"
+    assert f"There is a pool {COPIES} already that was not made for this datastore" in task.reason
+    assert storage.fake.pools_by_name == {COPIES: foreign}
+    assert remove(datastore).state == "completed"
+    assert storage.fake.pools_by_name == {COPIES: foreign}
+
+
+def test_a_foreign_pool_that_appears_meanwhile_is_never_touched(storage: Driven) -> None:
+    _, task = create(storage.row)
+    make = storage.fake.make_rule
+
+    def make_rule(name: str, *, device_class: str, domain: str) -> bool:
+        storage.fake.add_pool(COPIES)
+        return make(name, device_class=device_class, domain=domain)
+
+    storage.fake.make_rule = make_rule  # type: ignore[method-assign]
+    assert run(task).state == "failed"
+    assert "made by somebody else" in task.reason
+    assert set(storage.fake.pools_by_name) == {COPIES}
+    assert "mooring-t2.host" not in storage.fake.rules_by_name
+
+
+def test_a_pool_of_ours_with_images_is_somebody_elses_datastore(storage: Driven) -> None:
+    storage.fake.add_pool(COPIES, applications=OURS)
+    storage.fake.images_by_pool[COPIES] = ["vm-1"]
+    _, task = create(storage.row)
+    assert run(task).state == "failed"
+    assert storage.fake.images_by_pool[COPIES] == ["vm-1"]
+    assert COPIES in storage.fake.pools_by_name
+
+
+def test_a_foreign_rule_of_the_same_name_stays(storage: Driven) -> None:
+    storage.fake.make_rule("mooring-t2.host", device_class="ssd", domain="rack")
+    _, task = create(storage.row)
+    assert run(task).state == "failed"
+    assert "exists already and places data otherwise" in task.reason
+    assert storage.fake.rules_by_name["mooring-t2.host"].device_class == "ssd"
+
+
+def test_a_foreign_profile_of_the_same_name_stays(storage: Driven) -> None:
+    foreign = Profile("mooring-t2.ec5-2.osd", 5, 2, "osd", "tier2", plugin="isa")
+    storage.fake.make_profile(foreign)
+    _, task = create(storage.row, "big", "ec5-2", "osd")
+    assert run(task).state == "failed"
+    assert storage.fake.profiles_by_name == {foreign.name: foreign}
+
+
+def test_removing_takes_everything_that_only_it_used(storage: Driven) -> None:
+    datastore = created(storage.row, "big", "ec5-2", "osd")
+    assert remove(datastore).state == "completed"
+    assert nothing_left(storage.fake)
+    assert not Datastore.objects.exists()
+
+
+def test_removing_leaves_what_others_use(storage: Driven) -> None:
+    first, second = created(storage.row, "one"), created(storage.row, "two", "r3")
+    remove(first)
+    assert set(storage.fake.pools_by_name) == {second.pool}
+    assert "mooring-t2.host" in storage.fake.rules_by_name
+    remove(second)
+    assert nothing_left(storage.fake)
+
+
+def test_a_profile_stays_while_a_datastore_that_is_only_begun_counts_on_it(storage: Driven) -> None:
+    first = created(storage.row, "one", "ec5-2", "osd")
+    begun, _ = create(storage.row, "two", "ec5-2", "osd")
+    remove(first)
+    assert layout_of(begun).profile in storage.fake.profiles_by_name.values()
+    assert "mooring-t2.osd" in storage.fake.rules_by_name
+
+
+def test_a_rule_that_a_foreign_pool_uses_stays(storage: Driven) -> None:
+    datastore = created(storage.row)
+    storage.fake.add_pool("by-hand", rule="mooring-t2.host")
+    assert remove(datastore).state == "completed"
+    assert set(storage.fake.pools_by_name) == {"by-hand"}
+    assert "mooring-t2.host" in storage.fake.rules_by_name
+
+
+def test_one_that_holds_images_is_not_removed_and_says_which(storage: Driven) -> None:
+    datastore = created(storage.row, "big", "ec5-2", "osd")
+    storage.fake.images_by_pool[META] = ["vm-7", "trash/old"]
+    task = remove(datastore)
+    assert task.state == "failed"
+    assert "big is not empty: it holds 1 image: vm-7 and 1 image in its trash" in task.reason
+    datastore.refresh_from_db()
+    assert (datastore.state, set(storage.fake.pools_by_name)) == ("ready", {META, DATA})
+
+
+def test_images_that_appear_at_the_last_moment_keep_both_pools(storage: Driven) -> None:
+    datastore = created(storage.row, "big", "ec5-2", "osd")
+    real, looked = storage.fake.images, []
+
+    def images(pool: str) -> tuple[str, ...]:
+        looked.append(pool)
+        return real(pool) if len(looked) < 3 else ("vm-9",)
+
+    storage.fake.images = images  # type: ignore[method-assign]
+    assert remove(datastore).state == "failed"
+    datastore.refresh_from_db()
+    assert (datastore.state, set(storage.fake.pools_by_name)) == ("ready", {META, DATA})
+
+
+def test_a_removal_that_breaks_half_way_can_be_tried_again(storage: Driven) -> None:
+    from tasks.services import retry
+
+    datastore = created(storage.row, "big", "ec5-2", "osd")
+    real = storage.fake.remove_pool
+
+    def remove_pool(name: str, *, marks: dict[str, str]) -> bool:
+        if name == DATA:
+            raise Unreachable("no monitor", component="ceph")
+        return real(name, marks=marks)
+
+    storage.fake.remove_pool = remove_pool  # type: ignore[method-assign]
+    task = remove(datastore)
+    datastore.refresh_from_db()
+    assert (task.state, datastore.state, set(storage.fake.pools_by_name)) == ("failed", "partly", {DATA})
+    storage.fake.remove_pool = real  # type: ignore[method-assign]
+    assert run(retry(task)).state == "completed"
+    assert nothing_left(storage.fake)
+    assert not Datastore.objects.exists()
+
+
+def test_a_failed_one_can_be_begun_again_with_the_same_policy(storage: Driven) -> None:
+    datastore, task = create(storage.row)
+    storage.fake.fail_next("make_rule", Conflict("busy", component="ceph"))
+    run(task)
+    again, task = create(storage.row)
+    assert again.pk == datastore.pk
+    assert run(task).state == "completed"
+
+
+def test_a_cluster_that_does_not_answer_fails_with_the_cause(storage: Driven) -> None:
+    datastore, task = create(storage.row)
+    storage.fake.fail_next("look", Unreachable("No monitor can be reached", component="ceph"))
+    assert run(task).state == "failed"
+    assert "No monitor can be reached" in task.reason
+    datastore.refresh_from_db()
+    assert datastore.state == "failed"
+
+
+def test_a_removed_datastore_can_not_be_created_by_a_retry(storage: Driven) -> None:
+    _, task = create(storage.row)
+    Datastore.objects.all().delete()
+    assert run(task).state == "failed"
+    assert "not in Mooring any more" in task.reason
+    assert cluster().pools_by_name == storage.fake.pools_by_name == {}
