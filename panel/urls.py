@@ -14,6 +14,7 @@ urlpatterns = [
     path("audit/", include("panel.audit.urls")),
     path("health/", include("panel.health.urls")),
     path("preferences/", include("panel.preferences.urls")),
+    path("storage/", include("storage.urls")),
     path("", include("infrastructure.urls")),
     path("healthz", healthz, name="healthz"),
 ]

@@ -56,6 +56,16 @@ GROUPS = (
         (Item("Task Log", "tasks:list", "task.view"), Item("Audit", "audit:list", "audit.view")),
     ),
     Group(
+        "storage",
+        "Storage",
+        "database",
+        (
+            Item("Overview", "storage:overview", "storage.view"),
+            Item("Nodes and disks", "storage:disks", "storage.view"),
+            Item("Services", "storage:services", "storage.view"),
+        ),
+    ),
+    Group(
         "setup",
         "Setup",
         "settings",
@@ -70,15 +80,19 @@ GROUPS = (
 
 def groups_for(request: HttpRequest) -> list[OpenGroup]:
     """The groups with the pages this user may open; empty groups are left out."""
+    current = _current_route(request)
     shown = []
     for group in GROUPS:
-        links = tuple(_link(item, request) for item in group.items if can_anywhere(request.user, item.permission))
+        items = [item for item in group.items if can_anywhere(request.user, item.permission)]
+        links = tuple(Link(item.label, reverse(item.route), item.route == current, item.route) for item in items)
         if links:
-            current = any(link.current for link in links)
-            shown.append(OpenGroup(group.key, group.label, group.icon, links, current))
+            is_open = any(link.current for link in links)
+            shown.append(OpenGroup(group.key, group.label, group.icon, links, is_open))
     return shown
 
 
-def _link(item: Item, request: HttpRequest) -> Link:
-    url = reverse(item.route)
-    return Link(item.label, url, request.path == url or request.path.startswith(url), item.route)
+def _current_route(request: HttpRequest) -> str:
+    """The item whose address is the longest beginning of this page's: /storage/disks/ lies below /storage/, too."""
+    items = [item for group in GROUPS for item in group.items]
+    above = [item for item in items if request.path.startswith(reverse(item.route))]
+    return max(above, key=lambda item: len(reverse(item.route))).route if above else ""

@@ -31,6 +31,8 @@ SHEETS = (
     "dialogs",
     "migrate",
     "console",
+    "storage",
+    "picker",
     "responsive",
 )
 

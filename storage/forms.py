@@ -1,0 +1,42 @@
+"""Forms of the storage. Services check again what matters; here the fields get their words and limits."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+
+from infrastructure.models import Node
+from panel.ui.forms import Fields
+
+
+class ThroughForm(Fields):
+    """The node through which a cluster is asked once."""
+
+    through = forms.TypedChoiceField(
+        label="Through node",
+        coerce=int,
+        help_text="A node of the cluster that has the key of Ceph's administrator in /etc/ceph",
+        error_messages={
+            "required": "Choose a node.",
+            "invalid_choice": "This node cannot be chosen; it may not answer any more.",
+        },
+    )
+
+    def __init__(self, *args: Any, nodes: Iterable[Node], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["through"].choices = [(node.pk, node.name) for node in nodes]  # type: ignore[attr-defined]
+
+    def chosen(self, nodes: Iterable[Node]) -> Node:
+        """The node, of those that the form offered; call it on a valid form."""
+        return next(node for node in nodes if node.pk == self.cleaned_data["through"])
+
+
+class ConnectForm(ThroughForm):
+    """What a cluster is called here, and through which node it is connected."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=63,
+        initial="storage1",
+        help_text="Small letters, digits and hyphens; what Mooring calls it",
+    )
