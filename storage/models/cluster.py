@@ -84,3 +84,7 @@ class Disk(models.Model):
     @property
     def tier(self) -> int | None:
         return tier_of(self.device_class)
+
+    def scopes(self) -> set[tuple[str, int]]:
+        """The storage lies in no part of the tree."""
+        return set()

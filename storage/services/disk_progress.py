@@ -1,0 +1,106 @@
+"""Following data that moves between disks: how much is left, how fast it goes, and when it has arrived.
+
+The figures come from one look after the other. What a manager tells lags behind the map of disks by a few seconds, so
+that nothing seems to move just after a change.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from infrastructure.drivers.errors import DriverError
+from panel.ui.format import count, duration
+from storage.drivers.facts import ClusterFacts
+from storage.overview import SelfHeal, self_heal
+from storage.services.disk_checks import HOLDING_FLAGS
+from tasks.errors import JobFailed
+from tasks.runner import Step
+
+LOOK_EVERY = 1.0  # seconds
+# A change that moves nothing is believed after this: managers hear of chunks every 5 s (mgr_stats_period), twice.
+SETTLE_SECONDS = 12.0
+SILENT_SECONDS = 1800.0
+_MOVING = frozenset({"peering", "activating", "backfilling", "backfill_wait", "recovering", "recovery_wait"})
+_STUCK = frozenset({"down", "incomplete"})  # "down+peering" waits for a disk that is away, not for this move
+_MIB = 1 << 20
+
+
+@dataclass(slots=True)
+class Movement:
+    """One move, from look to look. `degraded_before`: copies that were missing before it, which are not its own."""
+
+    degraded_before: int = 0
+    began: int = 0  # the most copies that were seen to be left
+    seen: bool = False
+    quiet: int = 0  # looks in a row at which nothing moved
+    since: float = field(default_factory=time.monotonic)
+
+    def show(self, facts: ClusterFacts) -> SelfHeal:
+        """Take one look in; what is left."""
+        own = max(0, facts.groups.degraded_copies - self.degraded_before)
+        heal = self_heal(replace(facts, groups=replace(facts.groups, degraded_copies=own)), self.began)
+        left = own + facts.groups.misplaced_copies
+        moving = left > 0 or _moving(facts)
+        self.began = max(self.began, left)
+        self.seen = self.seen or moving
+        self.quiet = 0 if moving or not facts.manager_answers else self.quiet + 1
+        return heal
+
+    @property
+    def over(self) -> bool:
+        """Whether all has arrived: two quiet looks in a row, once something moved or long enough after the change."""
+        return self.quiet >= 2 and (self.seen or time.monotonic() - self.since >= SETTLE_SECONDS)
+
+
+def follow(
+    step: Step, look: Callable[[], ClusterFacts], movement: Movement, arrived: Callable[[ClusterFacts], bool]
+) -> None:
+    """Show the move in the step until it arrived. Raises JobCancelled, and JobFailed after half an hour of silence.
+
+    A cluster that does not answer for a while moves data all the same, so the wait goes on.
+    """
+    silent_since: float | None = None
+    while True:
+        begun = time.monotonic()
+        try:
+            facts = look()
+            silent_since = None
+            heal = movement.show(facts)
+            _tell(step, facts, heal, movement)
+            if arrived(facts):
+                step.progress(100, "All data has arrived")
+                return
+        except DriverError as error:
+            if not error.retryable:
+                raise
+            silent_since = silent_since or begun
+            if begun - silent_since > SILENT_SECONDS:
+                raise JobFailed(str(error), "Retry the task when the cluster answers again.") from error
+            step.progress(None, f"{error.message}; the data moves on by itself")
+        time.sleep(max(0.0, LOOK_EVERY - (time.monotonic() - begun)))
+
+
+def left_words(facts: ClusterFacts, heal: SelfHeal, movement: Movement) -> str:
+    """ "1,234 copies left, about 3 min"; or what holds them up."""
+    if not facts.manager_answers:
+        return "No manager answers; the data moves on by itself"
+    if heal.at_rest:
+        return "Ceph works out what has to move" if not movement.seen else "Checking that all has arrived"
+    left = max(0, facts.groups.degraded_copies - movement.degraded_before) + facts.groups.misplaced_copies
+    words = f"{count(left, 'copy', 'copies')} left"
+    if holding := [flag for flag in HOLDING_FLAGS if flag in facts.flags]:
+        return f"{words}, held up: somebody set {', '.join(holding)}"
+    if any("backfill_toofull" in state.split("+") for state in facts.groups.states):
+        return f"{words}, held up: a disk is too full to take more"
+    return f"{words}, about {duration(heal.seconds)}" if heal.seconds is not None else words
+
+
+def _tell(step: Step, facts: ClusterFacts, heal: SelfHeal, movement: Movement) -> None:
+    percent = heal.percent if movement.began else None
+    figures = {"rate_mib": heal.speed / _MIB, "remaining_mib": heal.left / _MIB} if facts.manager_answers else {}
+    step.progress(percent, left_words(facts, heal, movement), **figures)
+
+
+def _moving(facts: ClusterFacts) -> bool:
+    states = (set(state.split("+")) for state, number in facts.groups.states.items() if number)
+    return any(words & _MOVING and not words & _STUCK for words in states)

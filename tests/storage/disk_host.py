@@ -1,0 +1,143 @@
+"""A node in memory on which disks of the fake cluster run, and the cluster with its rows."""
+
+import json
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from infrastructure.drivers import registry as nodes
+from infrastructure.drivers.base import Completed
+from infrastructure.drivers.errors import NotFound
+from infrastructure.drivers.fake import FakeCluster as FakeNodes
+from infrastructure.services.endpoints import endpoint_for
+from panel.accounts.models import User
+from storage.drivers.fake import FakeCluster
+from storage.models import Cluster, Disk
+from storage.services import observed
+from tasks.choices import Level
+from tasks.models import Task, TaskLine, TaskStep
+from tasks.runner import execute
+from tests.infrastructure.inventory_facts import make_node, node_facts
+from tests.storage.samples import make_cluster
+
+OSD = "/var/lib/ceph/osd"
+
+
+@dataclass
+class DiskHost:
+    """What the commands about disks meet on a node. `pids`: the processes of ceph-osd by the disk's number.
+
+    `devices`: what the `block` link of a disk's folder ends at; `labels`: device → UUID of the disk it is labelled for.
+    """
+
+    engine: FakeCluster
+    files: dict[str, bytes] = field(default_factory=dict)
+    pids: dict[int, int] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    systemd: bool = False
+    stubborn: bool = False
+    ran: list[str] = field(default_factory=list)
+
+    def serve(self, number: int) -> None:
+        """The disk's folder is there, and its service runs."""
+        self.files[f"{OSD}/ceph-{number}/fsid"] = f"{self.engine.disks[number].uuid}\n".encode()
+        self.files[f"{OSD}/ceph-{number}/keyring"] = b"[osd]\n"
+        self.pids[number] = 1000 + number
+
+    def read_file(self, path: str, **_: Any) -> bytes:
+        if path not in self.files:
+            raise NotFound(f"{path} is not there", component="host")
+        return self.files[path]
+
+    def run(self, argv: Collection[str], **_: Any) -> Completed:
+        words = list(argv)
+        self.ran.append(" ".join(words))
+        code, text = self._answer(words)
+        return Completed(text.encode(), b"", code)
+
+    def _answer(self, argv: list[str]) -> tuple[int, str]:
+        if argv[:2] == ["test", "-d"]:
+            return (0 if self.systemd else 1), ""
+        if argv[0] == "sh" and "/proc/" in argv[2]:
+            lines = [f"{pid}\x1fceph-osd\x1f-f\x1f-i\x1f{number}\x1f" for number, pid in self.pids.items()]
+            return 0, "\n".join(lines)
+        if argv[0] == "sh":
+            return (0, self.devices[argv[-1]]) if argv[-1] in self.devices else (1, "")
+        if argv[0] == "ceph-bluestore-tool":
+            device = argv[-1]
+            return (0, json.dumps({device: {"osd_uuid": self.labels[device]}})) if device in self.labels else (1, "")
+        if argv[0] == "dd":
+            self.labels.pop(argv[2].removeprefix("of="))
+        elif argv[0] == "kill" and not (self.stubborn and argv[1] == "-TERM"):
+            self._ended({int(pid) for pid in argv[2:]})
+        elif argv[:2] == ["systemctl", "disable"] and not self.stubborn:
+            self._ended({self.pids.get(int(argv[-1].removeprefix("ceph-osd@")), 0)})
+        elif argv[0] == "rm":
+            self.files = {path: data for path, data in self.files.items() if not path.startswith(f"{argv[-1]}/")}
+        return (1 if argv[0] == "mountpoint" else 0), ""
+
+    def _ended(self, pids: set[int]) -> None:
+        for number, pid in tuple(self.pids.items()):
+            if pid in pids:
+                del self.pids[number]
+                if number in self.engine.disks:
+                    self.engine.stop(number)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The fake cluster, its row, and its hosts by name."""
+
+    engine: FakeCluster
+    row: Cluster
+    hosts: dict[str, DiskHost]
+    admin: User
+
+    def disk(self, number: int) -> Disk:
+        return Disk.objects.get(cluster=self.row, number=number)
+
+    def look(self) -> None:
+        """What the collector does every few seconds."""
+        observed.record(self.row, self.engine.look())
+
+
+@contextmanager
+def storage_of(engine: FakeCluster, admin: User, monkeypatch: Any) -> Iterator[Storage]:
+    """The cluster connected, its hosts nodes of the panel, a service running for each disk."""
+    from storage.jobs import disk_steps
+
+    row = make_cluster(facts=engine.look())
+    monkeypatch.setattr(disk_steps, "driver", lambda cluster: engine)
+    fake, hosts = FakeNodes(), {}
+    with ExitStack() as stack:
+        for name in {disk.host for disk in engine.disks.values()}:
+            node = make_node(name)
+            made = fake.add(endpoint_for(node), node_facts(name))
+            hosts[name] = host = DiskHost(engine)
+            made.run, made.read_file = host.run, host.read_file  # type: ignore[method-assign]
+            stack.enter_context(nodes.replaced(name, made))
+        for disk in engine.disks.values():
+            hosts[disk.host].serve(disk.id)
+        yield Storage(engine, row, hosts, admin)
+
+
+def run(task: Task) -> Task:
+    """Run the task's next attempt here and now."""
+    execute(task.pk, worker="test")
+    task.refresh_from_db()
+    return task
+
+
+def steps_of(task: Task) -> list[tuple[str, str]]:
+    return list(TaskStep.objects.filter(task=task, depth=0).order_by("seq").values_list("title", "state"))
+
+
+def lines_of(task: Task) -> list[str]:
+    return list(TaskLine.objects.filter(task=task).order_by("seq").values_list("text", flat=True))
+
+
+def commands_of(task: Task) -> list[str]:
+    found = TaskLine.objects.filter(task=task, level=Level.COMMAND).order_by("seq")
+    return list(found.values_list("text", flat=True))

@@ -1,0 +1,357 @@
+"""Moving a disk to another tier and releasing it: what is done, what is undone, and what is left."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from infrastructure.drivers.errors import Conflict, Unreachable
+from infrastructure.models import Node
+from infrastructure.services.errors import InvalidInput, NotPossible
+from panel.accounts.models import User
+from storage.drivers import fake
+from storage.drivers.facts import Groups
+from storage.models import Disk
+from storage.services import chunk_service, disk_progress, disks
+from tasks.errors import TaskConflict
+from tasks.models import Task
+from tasks.services import cancel
+from tests.storage.disk_host import OSD, Storage, commands_of, lines_of, run, steps_of, storage_of
+
+CLEAN = Groups(total=8, states={"active+clean": 8}, objects=100, copies=300)
+
+
+@pytest.fixture
+def storage(
+    transactional_db: None, sent: list[tuple[int, str]], administrator: User, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Storage]:
+    """Three hosts with disks in tier 1, 2 and 1; waits are short."""
+    monkeypatch.setattr(disk_progress, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(disk_progress, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(chunk_service, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(chunk_service, "KILL_SECONDS", 0.2)
+    engine = fake.cluster()
+    with storage_of(engine, administrator, monkeypatch) as made:
+        yield made
+
+
+def move(storage: Storage, number: int = 0, tier: int = 2, user: User | None = None) -> Task:
+    return disks.change_tier(user=user or storage.admin, disk=storage.disk(number), tier=tier)
+
+
+def script(storage: Storage, monkeypatch: pytest.MonkeyPatch, *looks: Any) -> None:
+    """What the cluster does at each look after the class changed or the disk went out; the last stays."""
+    engine, left = storage.engine, list(looks)
+    look = engine.look
+
+    def next_look() -> Any:
+        if {"set_device_class", "set_taken"} & set(engine.calls) and left:
+            step = left.pop(0)
+            step() if callable(step) else setattr(engine, "groups", step)
+        return look()
+
+    monkeypatch.setattr(engine, "look", next_look)
+
+
+def moving(misplaced: int) -> Groups:
+    return Groups(
+        total=8, states={"active+remapped+backfilling": 8}, objects=100, copies=300, misplaced_copies=misplaced
+    )
+
+
+def test_a_disk_gets_its_new_tier_and_the_task_ends_when_all_data_arrived(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(storage, monkeypatch, moving(90), moving(90), moving(30), CLEAN)
+    task = run(move(storage))
+
+    assert (task.state, task.reason) == ("completed", "")
+    assert storage.engine.disks[0].device_class == "tier2"
+    assert [title for title, _ in steps_of(task)] == ["Checking CS0", "Change the tier of CS0 to 2", "Move the data"]
+    assert commands_of(task) == [
+        "ceph osd crush rm-device-class osd.0",
+        "ceph osd crush set-device-class tier2 osd.0",
+    ]
+    assert storage.disk(0).tier == 2, "the pages know at once"
+    assert task.title == "Moving CS0 to tier 2"
+
+
+def test_it_does_not_end_while_copies_are_misplaced(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet: list[int] = []
+    script(storage, monkeypatch, moving(9), moving(5), CLEAN, moving(2), lambda: quiet.append(1), CLEAN)
+    monkeypatch.setattr(storage.engine, "groups", CLEAN)
+    run(move(storage))
+    assert quiet, "one quiet look was taken for the end"
+
+
+def test_cancelling_half_way_gives_the_old_tier_back(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = move(storage)
+    script(storage, monkeypatch, moving(90), moving(60), lambda: cancel(task, storage.admin))
+    task = run(task)
+
+    assert task.state == "cancelled"
+    assert storage.engine.disks[0].device_class == "tier1"
+    assert "CS0 is in tier 1 again; what has moved moves back by itself" in lines_of(task)
+
+
+def test_a_worker_that_was_killed_is_followed_by_one_that_goes_on(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = move(storage)
+    storage.engine.set_device_class(0, "tier2")
+    storage.engine.calls.clear()
+    Task.objects.filter(pk=task.pk).update(recovering=True)
+    task = run(task)
+
+    assert task.state == "completed"
+    assert "set_device_class" not in storage.engine.calls
+
+
+def test_the_undo_leaves_a_class_that_somebody_else_gave(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = move(storage)
+
+    def meanwhile() -> None:
+        storage.engine.change(0, device_class="nvme")
+        cancel(task, storage.admin)
+
+    script(storage, monkeypatch, moving(90), meanwhile)
+    run(task)
+    assert storage.engine.disks[0].device_class == "nvme"
+
+
+def test_two_disks_that_leave_a_tier_at_once_do_not_break_a_pool(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both passed the check before either had gone."""
+    storage.engine.make_rule("mooring-t1", device_class="tier1", domain="host")
+    storage.engine.add_pool("vms", rule="mooring-t1", stored=1 << 20)
+    storage.look()
+    task = move(storage, 0)
+    script(storage, monkeypatch, lambda: storage.engine.change(2, device_class="tier2"))
+    task = run(task)
+
+    assert task.state == "failed"
+    assert "vms needs 3 hosts of tier 1, and without CS0 there are 2" in task.reason
+    assert storage.engine.disks[0].device_class == "tier1"
+
+
+def test_a_cluster_that_is_silent_for_a_while_is_waited_for(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = move(storage)
+
+    def silent() -> None:
+        raise Unreachable("storage1 does not answer", component="ceph")
+
+    script(storage, monkeypatch, moving(9), silent, silent, CLEAN)
+    assert run(task).state == "completed"
+
+
+def test_the_same_request_twice_is_one_task_and_another_one_is_refused(storage: Storage) -> None:
+    task = move(storage)
+    storage.engine.change(0, device_class="tier2")
+    storage.look()
+
+    assert move(storage).pk == task.pk
+    with pytest.raises(TaskConflict, match=rf"CS0 is being moved to another tier \(task {task.pk}\)"):
+        disks.release(user=storage.admin, disk=storage.disk(0))
+
+
+def test_the_tier_it_has_and_one_that_is_none_are_refused(storage: Storage) -> None:
+    with pytest.raises(InvalidInput, match="CS0 is in tier 1 already"):
+        move(storage, tier=1)
+    with pytest.raises(InvalidInput, match="There is no tier 7"):
+        move(storage, tier=7)
+
+
+def test_an_operator_may_not(storage: Storage, operator: User) -> None:
+    with pytest.raises(PermissionDenied):
+        move(storage, user=operator)
+    with pytest.raises(PermissionDenied):
+        disks.release(user=operator, disk=storage.disk(0))
+
+
+def release(storage: Storage, number: int = 0) -> Task:
+    return disks.release(user=storage.admin, disk=storage.disk(number))
+
+
+def drained(storage: Storage) -> Any:
+    return storage.engine.settle
+
+
+def test_a_released_disk_leaves_nothing_behind(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = storage.hosts["primary"]
+    host.devices[f"{OSD}/ceph-0/block"] = "/dev/sdb"
+    host.labels["/dev/sdb"] = storage.engine.disks[0].uuid
+    script(storage, monkeypatch, moving(50), drained(storage))
+    task = run(release(storage))
+
+    assert (task.state, task.reason) == ("completed", "")
+    assert 0 not in storage.engine.disks
+    assert not [path for path in host.files if "/ceph-0/" in path]
+    assert [path for path in host.files if "/ceph-1/" in path], "other disks are left alone"
+    assert host.labels == {} and 0 not in host.pids
+    assert not Disk.objects.filter(number=0).exists()
+    assert commands_of(task) == [
+        "ceph osd out 0",
+        "ceph osd safe-to-destroy 0",
+        "kill -TERM 1000",
+        "ceph osd purge 0 --yes-i-really-mean-it",
+        "dd if=/dev/zero of=/dev/sdb bs=1M count=1 conv=fsync,notrunc",
+        f"rm -rf --one-file-system -- {OSD}/ceph-0",
+    ]
+
+
+def test_nothing_is_stopped_before_the_data_is_elsewhere(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    pids: list[bool] = []
+    script(storage, monkeypatch, *[lambda: pids.append(0 in storage.hosts["primary"].pids)] * 3, drained(storage))
+    run(release(storage))
+    assert pids == [True, True, True]
+
+
+def test_cancelling_a_release_takes_the_disk_in_again(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = release(storage)
+    script(storage, monkeypatch, moving(50), lambda: cancel(task, storage.admin))
+    task = run(task)
+
+    assert task.state == "cancelled"
+    assert storage.engine.disks[0].taken
+    assert 0 in storage.hosts["primary"].pids
+
+
+def test_a_service_that_does_not_end_by_itself_is_killed(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.hosts["primary"].stubborn = True
+    script(storage, monkeypatch, drained(storage))
+    task = run(release(storage))
+
+    assert task.state == "completed"
+    assert [line for line in commands_of(task) if line.startswith("kill")] == ["kill -TERM 1000", "kill -KILL 1000"]
+
+
+def test_under_systemd_its_unit_is_stopped_and_forgotten(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.hosts["primary"].systemd = True
+    script(storage, monkeypatch, drained(storage))
+    task = run(release(storage))
+
+    assert "systemctl disable --now ceph-osd@0" in commands_of(task)
+    assert not [line for line in commands_of(task) if line.startswith("kill")]
+
+
+def test_a_unit_that_something_else_keeps_running_fails_and_leaves_the_disk_in_use(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = storage.hosts["primary"]
+    host.systemd = host.stubborn = True
+    script(storage, monkeypatch, drained(storage))
+    task = run(release(storage))
+
+    assert task.state == "failed"
+    assert "cephadm" in task.advice
+    assert storage.engine.disks[0].taken and 0 in host.pids
+
+
+def test_a_device_with_the_label_of_another_disk_is_left_alone(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = storage.hosts["primary"]
+    host.devices[f"{OSD}/ceph-0/block"] = "/dev/sdc"
+    host.labels["/dev/sdc"] = storage.engine.disks[1].uuid
+    script(storage, monkeypatch, drained(storage))
+    task = run(release(storage))
+
+    assert task.state == "warning"
+    assert "/dev/sdc carries the label of another disk" in task.reason
+    assert "/dev/sdc" in host.labels
+
+
+def test_a_failed_disk_whose_data_is_healed_is_removed_at_once(storage: Storage) -> None:
+    storage.engine.stop(0)
+    storage.engine.change(0, groups=0, taken=False)
+    storage.hosts["primary"].pids.pop(0)
+    storage.look()
+    task = run(release(storage))
+
+    assert (task.state, task.title) == ("completed", "Removing failed disk CS0")
+    assert 0 not in storage.engine.disks
+    assert not [path for path in storage.hosts["primary"].files if "/ceph-0/" in path]
+
+
+def test_a_failed_disk_is_kept_until_its_data_is_healed(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.engine.stop(0)
+    storage.look()
+    healing = Groups(total=8, states={"active+degraded": 8}, copies=300, degraded_copies=20)
+    seen: list[bool] = []
+    script(storage, monkeypatch, healing, lambda: seen.append(0 in storage.engine.disks), drained(storage))
+    run(release(storage))
+    assert seen == [True]
+    assert 0 not in storage.engine.disks
+
+
+def test_a_failed_disk_on_a_node_that_is_gone_is_removed_with_a_warning(storage: Storage) -> None:
+    storage.engine.stop(0)
+    storage.engine.change(0, groups=0, taken=False)
+    storage.look()
+    Node.objects.filter(name="primary").delete()
+    task = run(release(storage))
+
+    assert task.state == "warning"
+    assert "No node of Mooring is called primary" in task.reason
+    assert 0 not in storage.engine.disks
+
+
+def test_a_disk_that_runs_where_no_node_is_known_is_refused(storage: Storage) -> None:
+    Node.objects.filter(name="primary").delete()
+    with pytest.raises(NotPossible, match="No node of Mooring is called primary"):
+        release(storage)
+
+
+def test_the_node_may_be_known_by_its_hostname_in_any_case(storage: Storage) -> None:
+    Node.objects.filter(name="primary").update(name="first", hostname="PRIMARY")
+    assert chunk_service.node_of("primary").name == "first"
+
+
+def test_a_retry_after_the_purge_removes_what_was_left_on_the_node(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(storage, monkeypatch, drained(storage))
+    task = release(storage)
+    host = storage.hosts["primary"]
+    host.pids.pop(0)
+    del storage.engine.disks[0]
+    task = run(task)
+
+    assert task.state == "completed"
+    assert not [path for path in host.files if "/ceph-0/" in path]
+
+
+def test_a_number_that_was_given_to_another_disk_is_not_touched(storage: Storage) -> None:
+    task = release(storage)
+    storage.engine.change(0, uuid="00000000-0000-0000-0000-00000000beef")
+    storage.hosts["primary"].serve(0)
+    task = run(task)
+
+    assert task.state == "completed"
+    assert 0 in storage.engine.disks and 0 in storage.hosts["primary"].pids
+    assert f"{OSD}/ceph-0/fsid" in storage.hosts["primary"].files
+
+
+def test_a_purge_that_ceph_refuses_for_the_moment_is_tried_again(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.engine.fail_next("purge", Conflict("osd.0 is not safe to destroy", component="ceph"), times=2)
+    script(storage, monkeypatch, drained(storage))
+    assert run(release(storage)).state == "completed"
+
+
+@pytest.mark.parametrize(
+    ("argv", "number"),
+    [
+        (["/usr/bin/ceph-osd", "-f", "--cluster", "ceph", "--id", "3", "--setuser", "ceph"], 3),
+        (["ceph-osd", "-i", "3"], 3),
+        (["ceph-osd", "-n", "osd.3"], 3),
+        (["ceph-osd", "--id=3"], 3),
+        (["ceph-osd", "-i", "33", "--setuser", "3"], 33),
+    ],
+)
+def test_a_process_is_known_by_the_disk_it_is_told_to_serve(argv: list[str], number: int) -> None:
+    served = [each for each in (3, 33, 30) if chunk_service._serves(argv, each)]
+    assert served == [number]
