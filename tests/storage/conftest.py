@@ -24,3 +24,6 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
 def cluster(db: None) -> Cluster:
     """A connected, healthy cluster: three hosts, each with disks in tier 1, 2 and 1."""
     return make_cluster()
+
+
+from tests.storage.ceph_host import ceph_host  # noqa: E402, F401

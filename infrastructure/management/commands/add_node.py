@@ -5,14 +5,14 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from infrastructure.drivers.ssh import host_key
-from infrastructure.management.node_command import NodeCommand
+from infrastructure.management.task_command import TaskCommand
 from infrastructure.models import Node
 from infrastructure.services import nodes
 from panel.accounts.models import User
 from tasks.models import Task
 
 
-class Command(NodeCommand):
+class Command(TaskCommand):
     help = "Add a node and set it up. A node of that name and address that is set up already is left as it is."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -4,14 +4,14 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from infrastructure.management.node_command import NodeCommand
+from infrastructure.management.task_command import TaskCommand
 from infrastructure.models import Node
 from infrastructure.services import nodes
 from panel.accounts.models import User
 from tasks.models import Task
 
 
-class Command(NodeCommand):
+class Command(TaskCommand):
     help = "Take Mooring's settings off a node and forget it; its Virtual Environments run on."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,4 +1,4 @@
-"""What the commands about nodes share: in whose name they act, and waiting for the task they started."""
+"""What the commands share that start a task: in whose name they act, and waiting for the task they started."""
 
 import time
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ LOOK_EVERY = 0.5
 WAIT_SECONDS = 1200.0
 
 
-class NodeCommand(BaseCommand, ABC):
+class TaskCommand(BaseCommand, ABC):
     """Calls the service that the form calls, with the same rights, and shows its refusal as it is."""
 
     def add_arguments(self, parser: CommandParser) -> None:
