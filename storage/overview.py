@@ -112,8 +112,7 @@ def services(facts: ClusterFacts) -> Services:
 class SelfHeal:
     """Copies that are missing or not where they belong, and how fast they come back.
 
-    `percent`: of the copies that this heal began with; of all copies where that is not known. `seconds`: left at the
-    present speed, None when nothing moves.
+    `percent` and `total`: of what this heal began with. `seconds`: left at the present speed, None when nothing moves.
     """
 
     percent: float
@@ -131,23 +130,16 @@ class SelfHeal:
         return max(0, self.total - self.left)
 
 
-def self_heal(facts: ClusterFacts, began: int = 0) -> SelfHeal:
-    """`began`: the most degraded and misplaced copies that this heal had to do; 0 when that is not known."""
+def self_heal(facts: ClusterFacts, began: int) -> SelfHeal:
+    """`began`: the most copies that were missing or misplaced in this heal (Cluster.heal_began)."""
     groups = facts.groups
     wrong = groups.degraded_copies + groups.misplaced_copies
     if not wrong:
         return SelfHeal(100.0, 0, 0, 0.0, None)
     each = facts.space.used / groups.copies if groups.copies else 0.0
-    whole = max(began, wrong) if began else max(groups.copies, wrong)
-    speed = facts.flow.recovery_bytes
-    left = max(1, round(wrong * each))
-    return SelfHeal(
-        percent=share(whole - wrong, whole),
-        left=left,
-        total=round(whole * each),
-        speed=speed,
-        seconds=left / speed if speed else None,
-    )
+    most = max(began, wrong)
+    left, speed = max(1, round(wrong * each)), facts.flow.recovery_bytes
+    return SelfHeal(share(most - wrong, most), left, round(most * each), speed, left / speed if speed else None)
 
 
 @dataclass(frozen=True, slots=True)

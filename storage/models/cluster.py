@@ -37,6 +37,9 @@ class Cluster(models.Model):
     status = models.JSONField(default=dict, help_text="health, services, chunks, flow, space")
     buckets = models.JSONField(default=list, help_text="the CRUSH map without disks")
     pools = models.JSONField(default=list)
+    heal_began = models.PositiveBigIntegerField(
+        default=0, help_text="the most copies that were missing or misplaced since all were where they belong"
+    )
     rev = models.PositiveBigIntegerField(default=0, db_index=True)
 
     class Meta:

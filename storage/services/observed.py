@@ -48,6 +48,7 @@ def record(cluster: Cluster, facts: ClusterFacts, at: datetime | None = None) ->
         if not facts.manager_answers and (earlier := facts_of(row, disks.values())) is not None:
             facts = _with_figures_of(earlier, facts)
         news = cluster_columns(facts) | {"state": ClusterState.ONLINE, "state_reason": "", "unreachable_since": None}
+        news["heal_began"] = _most_to_heal(row, facts)
         changed = {name: value for name, value in news.items() if getattr(row, name) != value}
         added, updated, gone = _disks(disks, facts, at)
         if not (changed or added or updated or gone):
@@ -138,6 +139,12 @@ def _write_disks(cluster: Cluster, added: list[Disk], updated: Changed, gone: li
     update_each(updated)
     if gone:
         cluster.disks.filter(pk__in=[disk.pk for disk in gone]).delete()
+
+
+def _most_to_heal(row: Cluster, facts: ClusterFacts) -> int:
+    """What the present self-heal began with, in copies, so that its progress can be told; 0 at rest."""
+    wrong = facts.groups.degraded_copies + facts.groups.misplaced_copies
+    return max(wrong, row.heal_began) if wrong else 0
 
 
 def _with_figures_of(earlier: ClusterFacts, facts: ClusterFacts) -> ClusterFacts:

@@ -74,7 +74,7 @@ def _cards(look: Look, facts: ClusterFacts) -> dict[str, Any]:
     cards: dict[str, Any] = {"space": space, "services": services, "chunks": None, "heal": None}
     bars = {"space": _space_bar(space), "services": _services_bar(services)}
     if look.figures:
-        heal = overview.self_heal(facts)
+        heal = overview.self_heal(facts, look.cluster.heal_began)
         cards |= {"chunks": _chunks(facts), "heal": heal}
         bars |= {"chunks": cards["chunks"].bar, "heal": _heal_bar(heal)}
     return {**cards, "bars": bars}

@@ -13,6 +13,7 @@ from panel.accounts.models import User
 from storage.choices import ClusterState
 from storage.drivers.facts import Flow, Groups, HealthCheck
 from storage.models import Cluster, Disk
+from storage.services import observed
 from tests.infrastructure.page_rows import make_node
 from tests.storage.samples import GIB, cluster_facts, make_cluster
 
@@ -100,7 +101,16 @@ def test_what_is_rebuilt_is_told_with_its_speed_and_how_long_it_takes(viewer: Us
     heal = card(main_of(client_of(viewer)), "Self-heal")
 
     assert "8 MiB/s" in heal
-    assert "left" in heal
+    # 80 of 768 copies of 9 GiB are missing: 0.94 GiB at 8 MiB/s.
+    assert "about 2 min left" in heal
+    assert "0 bytes of 960 MiB" in heal
+
+    halfway = observed.facts_of(Cluster.objects.get())
+    assert halfway is not None
+    observed.record(Cluster.objects.get(), replace(halfway, groups=replace(halfway.groups, degraded_copies=40)))
+    heal = card(main_of(client_of(viewer)), "Self-heal")
+    assert "50%" in heal
+    assert "480 MiB of 960 MiB" in heal
 
 
 def test_what_somebody_muted_is_no_note(viewer: User, client_of: Any) -> None:
