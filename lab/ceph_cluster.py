@@ -48,7 +48,7 @@ def ensure(instance: Instance, lab_nodes: Sequence[Node]) -> None:
         _register(client, placed)
         _start(placed)
         # There are no real disks to read SMART from, and no pool is wanted for it.
-        client.ask("config set", who="mgr", name="mgr/devicehealth/enable_monitoring", value="false")
+        client.ask("config set", who="mgr", name="mgr/devicehealth/enable_monitoring", value="false", force=True)
         _wait_for_osds(client, placed)
         _wait_for_manager(client, instance)
         _wait_for_health(client, instance, strict=bool(missing))

@@ -13,14 +13,15 @@ from lab.errors import LabError
 from lab.node import Node
 
 _AT_ONCE = 4  # stores made side by side: each waits for the disk more than for a processor
-_AS_CEPH = ("--setuser", "ceph", "--setgroup", "ceph")
 
 
 def make_monitor(node: Node) -> None:
     """Makes the node's monitor. The first monitor map and all first keys are in its store."""
+    name = f"mon.{node.name}"
+    _service(node, "kill", name)
     monmap, keyring = ceph_files.begin_monitor(node)
     inside = [f"/{file.relative_to(node.root)}" for file in (monmap, keyring)]
-    node.run("ceph-mon", "--mkfs", "-i", node.name, "--monmap", inside[0], "--keyring", inside[1], *_AS_CEPH)
+    _service(node, "make", name, "--monmap", inside[0], "--keyring", inside[1])
     ceph_files.complete_monitor(node)
     for file in (monmap, keyring):
         file.unlink()
@@ -32,7 +33,7 @@ def make_osds(wanted: Sequence[tuple[Node, Osd]]) -> None:
     def make(node: Node, osd: Osd) -> None:
         end(node, osd)
         ceph_files.begin_osd(node, osd)
-        node.run("ceph-osd", "--mkfs", "-i", str(osd.number), "--no-mon-config", *_AS_CEPH)
+        _service(node, "make", osd.name, "--no-mon-config")
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for future in [pool.submit(make, node, osd) for node, osd in wanted]:
@@ -41,24 +42,29 @@ def make_osds(wanted: Sequence[tuple[Node, Osd]]) -> None:
 
 def start_all(node: Node) -> None:
     """Starts every daemon of the node that is made, is not switched off and does not run."""
-    node.run("service", "ceph", "start")
+    _service(node, "start")
 
 
 def start(node: Node, osds: Sequence[Osd]) -> None:
     """Starts these OSDs; nothing happens to one that runs."""
     if osds:
-        node.run("service", "ceph", "start", *(osd.name for osd in osds))
+        _service(node, "start", *(osd.name for osd in osds))
 
 
 def end(node: Node, osd: Osd) -> None:
     """Kills the OSD (signal 9) by its recorded process id. Nothing happens when it does not run."""
-    node.run("service", "ceph", "kill", osd.name)
+    _service(node, "kill", osd.name)
 
 
 def running(node: Node) -> set[str]:
     """The names of the node's daemons that run, such as "osd.3"."""
-    lines = [line.split() for line in node.run("service", "ceph", "status").splitlines()]
+    lines = [line.split() for line in _service(node, "status").splitlines()]
     return {name for name, state in lines if state == "running"}
+
+
+def _service(node: Node, *words: str) -> str:
+    """files/node-ceph.sh; it records each process it starts, a store being made among them."""
+    return node.run("service", "ceph", *words)
 
 
 def state(node: Node, daemon: str) -> str:

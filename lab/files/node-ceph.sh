@@ -1,5 +1,6 @@
 #!/bin/bash
-# /etc/init.d/ceph of a lab node: service ceph start|stop|kill|status [TYPE.ID …], without names for all of the node.
+# /etc/init.d/ceph of a lab node: service ceph start|stop|kill|status [TYPE.ID …], without names for all of the node;
+# service ceph make TYPE.ID [OPTION …] makes the data of one.
 # Its daemons are those whose folders in /var/lib/ceph are complete. Called at boot, so that power brings them back.
 set -u
 data=/var/lib/ceph run=/var/run/ceph log=/var/log/ceph/start.log
@@ -45,13 +46,29 @@ fit_monitor_map() {
     echo "$wanted" >"$folder/addresses"
 }
 
+# In the place of this script, and recorded: when who asked for it was killed, the next one can end it.
+make() {
+    local name=$1
+    shift
+    echo $$ >"$run/$name.pid"
+    exec "ceph-${name%%.*}" --mkfs -i "${name#*.}" --setuser ceph --setgroup ceph "$@"
+}
+
+# One start of a daemon at a time: a killed `up` may have left one under way.
 start() {
+    (
+        flock 9
+        start_alone "$1"
+    ) 9>"$run/$1.lock"
+}
+
+start_alone() {
     local kind=${1%%.*} id=${1#*.}
     ! process_of "$1" >/dev/null || return 0
     if [ -e "$data/$kind/ceph-$id/switched-off" ]; then echo "$1 is switched off"; return 0; fi
     [ "$kind" != mon ] || fit_monitor_map "$id" || return 1
     # In the foreground, as systemd does it: a daemon without monitors to talk to waits, and a boot must not.
-    setsid "ceph-$kind" -f -i "$id" --setuser ceph --setgroup ceph </dev/null >>"$log" 2>&1 &
+    setsid "ceph-$kind" -f -i "$id" --setuser ceph --setgroup ceph </dev/null >>"$log" 2>&1 9>&- &
     echo $! >"$run/$1.pid"
 }
 
@@ -79,11 +96,12 @@ act() {
 
 action=${1:-}
 case $action in
-    start | stop | kill | status) shift ;;
+    start | stop | kill | status | make) shift ;;
     restart) shift; "$0" stop "$@"; exec "$0" start "$@" ;;
-    *) echo "Usage: service ceph start|stop|kill|restart|status [TYPE.ID …]" >&2; exit 2 ;;
+    *) echo "Usage: service ceph start|stop|kill|restart|status [TYPE.ID …] | make TYPE.ID [OPTION …]" >&2; exit 2 ;;
 esac
 install -d -o ceph -g ceph -m 770 "$run"
+[ "$action" != make ] || make "$@"
 # shellcheck disable=SC2046 # one name a line, none with blanks
 [ $# -gt 0 ] || set -- $(daemons)
 jobs=()
