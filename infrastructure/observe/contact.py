@@ -1,9 +1,9 @@
-"""Whether a node answers: judged by the time since its last answer, whatever its calls are doing meanwhile."""
+"""Whether a node, or the storage, answers: judged by the time since its last answer, whatever its calls do meanwhile."""
 
 import threading
 from collections.abc import Callable
 
-from infrastructure.observe.messages import Failed, Message
+from infrastructure.observe.messages import Failed
 
 # Samples come every 5 s. With the second to notice it, a node that hangs is shown as such within 11 s.
 SILENT_SECONDS = 10.0
@@ -12,11 +12,19 @@ SILENT_SECONDS = 10.0
 class Contact:
     """Reports each cause once, until the node was read in full again. Used by the observer and by its supervisor."""
 
-    def __init__(self, node_id: int, name: str, tell: Callable[[Message], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        node_id: int,
+        name: str,
+        tell: Callable[[Failed], None],
+        clock: Callable[[], float],
+        silent: float = SILENT_SECONDS,
+    ) -> None:
         self._node_id = node_id
         self._name = name
         self._tell = tell
         self._clock = clock
+        self._silent = silent
         self._lock = threading.Lock()
         self._started = clock()
         self._answered_at: float | None = None
@@ -26,7 +34,7 @@ class Contact:
     @property
     def late(self) -> bool:
         """Whether the node is, or is about to be, without contact."""
-        return bool(self.reported) or self._silence() > SILENT_SECONDS
+        return bool(self.reported) or self._silence() > self._silent
 
     def answered(self) -> None:
         with self._lock:
@@ -54,7 +62,7 @@ class Contact:
     def check(self) -> None:
         """Report a node that has been silent for too long; called every second."""
         silence = self._silence()
-        if silence <= SILENT_SECONDS or self.reported:
+        if silence <= self._silent or self.reported:
             return
         self._report(self._reason or f"{self._name} has not answered for {silence:.0f} s.", refused=False)
 

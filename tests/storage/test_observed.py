@@ -94,6 +94,13 @@ def test_an_older_answer_does_not_replace_a_newer_one(cluster: Cluster) -> None:
     assert (now.state, now.status["health"]) == (ClusterState.ONLINE, "HEALTH_ERR")
 
 
+def test_a_clock_that_was_set_back_does_not_hold_up_what_is_observed(cluster: Cluster) -> None:
+    observed.record(cluster, cluster_facts(health="HEALTH_ERR"), later(3600))
+
+    assert observed.record(cluster, cluster_facts(), later(5))
+    assert reread(cluster).status["health"] == "HEALTH_OK"
+
+
 def test_a_disk_is_down_since_it_was_first_seen_down(cluster: Cluster) -> None:
     facts = cluster_facts()
     down = replace(facts, disks=(replace(facts.disks[0], up=False), *facts.disks[1:]))
