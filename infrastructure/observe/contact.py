@@ -1,4 +1,4 @@
-"""Whether a node, or the storage, answers: judged by the time since its last answer, whatever its calls do meanwhile."""
+"""Whether a node, or the storage, answers: judged by the time since its last answer, whatever its calls are doing."""
 
 import threading
 from collections.abc import Callable
