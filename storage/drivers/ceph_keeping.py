@@ -134,6 +134,7 @@ class Keeping:
         return True
 
     def remove_rule(self, name: str) -> bool:
+        matching.check_name(name)
         if self.rule(name) is None:
             return False
         if users := [pool.name for pool in self.pools if pool.rule == name]:
@@ -142,6 +143,7 @@ class Keeping:
         return True
 
     def remove_profile(self, name: str) -> bool:
+        matching.check_name(name)
         if self.profile(name) is None:
             return False
         if users := [pool.name for pool in self.pools if pool.profile == name]:
@@ -171,8 +173,11 @@ class Keeping:
     @contextmanager
     def _opened(self, pool: str, doing: str) -> "Iterator[rados.Ioctx]":
         """The pool's objects, for librbd."""
-        with translating(self._round.where, doing), self._round.handle.open_ioctx(pool) as ioctx:
-            yield ioctx
+        with translating(self._round.where, doing):
+            # A pool that was just made and marked is unknown to disks that have not seen a newer map.
+            self._round.handle.wait_for_latest_osdmap()
+            with self._round.handle.open_ioctx(pool) as ioctx:
+                yield ioctx
 
     def _require(self, name: str) -> PoolFacts:
         if (pool := self.pool(name)) is None:

@@ -144,6 +144,9 @@ class FakeCluster(FakePools):
         total, used = sum(disk.size for disk in disks), sum(disk.used for disk in disks)
         return Space(total, used, total - used)
 
+    def _has_class(self, device_class: str) -> bool:
+        return any(disk.device_class == device_class for disk in self.disks.values())
+
     def _available(self, pool: PoolFacts) -> int:
         rule = self.rules_by_name.get(pool.rule)
         space = self._space(rule.device_class or None if rule else None)

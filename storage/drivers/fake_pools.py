@@ -5,7 +5,7 @@ from collections import defaultdict, deque
 from dataclasses import replace
 
 from infrastructure.drivers.base import remaining
-from infrastructure.drivers.errors import DriverError, NotFound, TimedOut
+from infrastructure.drivers.errors import DriverError, NotFound, Refused, TimedOut
 from storage.drivers import matching
 from storage.drivers.facts import PoolFacts, Profile, Rule
 from storage.drivers.matching import UNFINISHED
@@ -78,8 +78,18 @@ class FakePools:
         if (there := self.rules_by_name.get(name)) is not None:
             matching.require_same_rule(there, device_class=device_class, domain=domain)
             return False
+        if not self._has_class(device_class):
+            raise Refused(
+                f"device class {device_class} does not exist",
+                code="EINVAL",
+                component="ceph",
+                advice="Add a disk of this tier first.",
+            )
         self._add_rule(Rule(0, name, coded=False, root="default", device_class=device_class, domain=domain))
         return True
+
+    def _has_class(self, device_class: str) -> bool:
+        raise NotImplementedError
 
     def _add_rule(self, rule: Rule) -> None:
         number = 1 + max((there.id for there in self.rules_by_name.values()), default=-1)
@@ -141,6 +151,7 @@ class FakePools:
 
     def remove_pool(self, name: str, *, marks: dict[str, str]) -> bool:
         self._enter("remove_pool")
+        matching.check_name(name)
         if (pool := self.pools_by_name.get(name)) is not None:
             matching.require_marks(pool, marks)
         gone = [self.pools_by_name.pop(key, None) for key in (name, name + UNFINISHED)]
@@ -158,12 +169,14 @@ class FakePools:
 
     def remove_rule(self, name: str) -> bool:
         self._enter("remove_rule")
+        matching.check_name(name)
         if users := self._users(rule=name):
             raise matching.in_use("CRUSH rule", name, users)
         return self.rules_by_name.pop(name, None) is not None
 
     def remove_profile(self, name: str) -> bool:
         self._enter("remove_profile")
+        matching.check_name(name)
         if users := self._users(profile=name):
             raise matching.in_use("erasure-code profile", name, users)
         return self.profiles_by_name.pop(name, None) is not None

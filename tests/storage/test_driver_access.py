@@ -1,0 +1,59 @@
+"""What a connection is told, and what is refused before anything is dialled."""
+
+import base64
+import struct
+from dataclasses import replace
+
+import pytest
+
+from infrastructure.drivers.errors import NotSupported, Refused
+from storage.drivers import ceph_access
+from storage.drivers.base import Access
+
+
+def key(kind: int) -> str:
+    return base64.b64encode(struct.pack("<HIIH", kind, 1, 0, 16) + bytes(16)).decode()
+
+
+ACCESS = Access("ceph", "", ("192.0.2.1:3300", "192.0.2.2:3300"), "mooring", key(1))
+
+
+def test_a_usual_key_passes() -> None:
+    ceph_access.check(ACCESS)
+
+
+def test_a_key_of_a_newer_ceph_is_named_as_such() -> None:
+    with pytest.raises(NotSupported, match="type 2") as caught:
+        ceph_access.check(replace(ACCESS, key=key(2)))
+    assert "newer librados" in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", ["", "A", "not base64!", "schlüssel"])
+def test_what_is_no_key_is_refused_without_repeating_it(bad: str) -> None:
+    with pytest.raises(Refused, match=r"client\.mooring is not a cephx key") as caught:
+        ceph_access.check(replace(ACCESS, key=bad))
+    assert not bad or bad == "A" or bad not in str(caught.value)
+
+
+def test_a_cluster_without_monitors_is_refused() -> None:
+    with pytest.raises(Refused, match="no monitors"):
+        ceph_access.check(replace(ACCESS, monitors=()))
+
+
+def test_a_handle_reads_no_files_and_waits_no_longer_than_a_look() -> None:
+    told = ceph_access.conf(ACCESS)
+    assert told["mon_host"] == "192.0.2.1:3300,192.0.2.2:3300"
+    assert (told["keyring"], told["admin_socket"], told["log_file"]) == ("", "", "")
+    assert float(told["client_mount_timeout"]) < 4
+
+
+def test_the_capabilities_name_each_command_and_only_the_panels_names() -> None:
+    told = dict(ceph_access.CAPABILITIES)
+    assert set(told) == {"mon", "mgr", "osd"}
+    assert "*" not in told["mon"] + told["mgr"]
+    assert "auth" not in told["mon"]
+    for part in told["mon"].split(", "):
+        assert (
+            part == "allow r" or "prefix mooring-" in part or "osd in" in part or "osd out" in part or "class" in part
+        )
+    assert ceph_access.capability_words()[::2] == ("mon", "mgr", "osd")
