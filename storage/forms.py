@@ -7,6 +7,7 @@ from django import forms
 
 from infrastructure.models import Node
 from panel.ui.forms import Fields
+from storage.drivers.facts import TIERS
 
 
 class ThroughForm(Fields):
@@ -39,4 +40,15 @@ class ConnectForm(ThroughForm):
         max_length=63,
         initial="storage1",
         help_text="Small letters, digits and hyphens; what Mooring calls it",
+    )
+
+
+class TierForm(Fields):
+    """The tier that a disk is to get."""
+
+    tier = forms.TypedChoiceField(
+        label="New tier",
+        coerce=int,
+        choices=[(tier, f"Tier {tier}") for tier in TIERS],
+        error_messages={"required": "Choose a tier.", "invalid_choice": "There is no such tier."},
     )

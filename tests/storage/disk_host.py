@@ -19,7 +19,7 @@ from tasks.choices import Level
 from tasks.models import Task, TaskLine, TaskStep
 from tasks.runner import execute
 from tests.infrastructure.inventory_facts import make_node, node_facts
-from tests.storage.samples import make_cluster
+from tests.storage.fake_clusters import driven
 
 OSD = "/var/lib/ceph/osd"
 
@@ -104,14 +104,11 @@ class Storage:
 
 
 @contextmanager
-def storage_of(engine: FakeCluster, admin: User, monkeypatch: Any) -> Iterator[Storage]:
+def storage_of(engine: FakeCluster, admin: User) -> Iterator[Storage]:
     """The cluster connected, its hosts nodes of the panel, a service running for each disk."""
-    from storage.jobs import disk_steps
-
-    row = make_cluster(facts=engine.look())
-    monkeypatch.setattr(disk_steps, "driver", lambda cluster: engine)
     fake, hosts = FakeNodes(), {}
     with ExitStack() as stack:
+        row = stack.enter_context(driven(engine)).row
         for name in {disk.host for disk in engine.disks.values()}:
             node = make_node(name)
             made = fake.add(endpoint_for(node), node_facts(name))

@@ -1,6 +1,7 @@
 """Whether a disk may change its tier or leave: each rule with its figure, and what to do."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def by_key(checks: list[Check]) -> dict[str, Check]:
     return {check.key: check for check in checks}
 
 
-def with_pool(*, size: int = 3, rule: str = "mooring-tier1-host", **changes: object) -> ClusterFacts:
+def with_pool(*, size: int = 3, rule: str = "mooring-tier1-host", **changes: Any) -> ClusterFacts:
     """Three hosts, each with disks in tier 1, 2 and 1, and a pool of the rule."""
     facts = cluster_facts(rules=(*cluster_facts().rules, TIER2, ANY))
     return replace(facts, pools=(pool_facts(2, "vms", size=size, rule=rule),), **changes)

@@ -32,7 +32,7 @@ def storage(
     monkeypatch.setattr(chunk_service, "STOP_SECONDS", 0.2)
     monkeypatch.setattr(chunk_service, "KILL_SECONDS", 0.2)
     engine = fake.cluster()
-    with storage_of(engine, administrator, monkeypatch) as made:
+    with storage_of(engine, administrator) as made:
         yield made
 
 
@@ -124,8 +124,8 @@ def test_two_disks_that_leave_a_tier_at_once_do_not_break_a_pool(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both passed the check before either had gone."""
-    storage.engine.make_rule("mooring-t1", device_class="tier1", domain="host")
-    storage.engine.add_pool("vms", rule="mooring-t1", stored=1 << 20)
+    storage.engine.make_rule("mooring-tier1", device_class="tier1", domain="host")
+    storage.engine.add_pool("vms", rule="mooring-tier1", stored=1 << 20)
     storage.look()
     task = move(storage, 0)
     script(storage, monkeypatch, lambda: storage.engine.change(2, device_class="tier2"))
