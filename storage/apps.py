@@ -11,3 +11,4 @@ class StorageConfig(AppConfig):
 
         objects.register("cluster", route="storage:overview", icon="database", word="Storage cluster", single=True)
         objects.register("disk", route="storage:disks", icon="disc", word="Disk", single=True)
+        objects.register("datastore", route="storage:datastore", icon="stack-2", word="Datastore")

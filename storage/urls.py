@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from storage.views import connect, disk_actions, disks, overview, services
+from storage.views import connect, datastores, disk_actions, disks, overview, picker, services
 
 app_name = "storage"
 
@@ -16,4 +16,9 @@ urlpatterns = [
     path("connect/", connect.connect, name="connect"),
     path("connect/again/", connect.reconnect, name="reconnect"),
     path("disconnect/", connect.disconnect, name="disconnect"),
+    path("policies/", picker.policies, name="policies"),
+    path("datastores/", datastores.datastore_list, name="datastores"),
+    path("datastores/add/", datastores.datastore_add, name="datastore_add"),
+    path("datastores/<int:pk>/", datastores.datastore_detail, name="datastore"),
+    path("datastores/<int:pk>/remove/", datastores.datastore_remove, name="datastore_remove"),
 ]

@@ -63,6 +63,7 @@ GROUPS = (
             Item("Overview", "storage:overview", "storage.view"),
             Item("Nodes and disks", "storage:disks", "storage.view"),
             Item("Services", "storage:services", "storage.view"),
+            Item("Datastores", "storage:datastores", "storage.view"),
         ),
     ),
     Group(

@@ -16,4 +16,5 @@ import "./tree.js";
 import "./search.js";
 import "./refresh.js";
 import "./migrate.js";
+import "./picker.js";
 import "./dock.js";

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from django.db import transaction
 from django.http import HttpRequest
 
+from infrastructure.models import VE
 from infrastructure.services.access import authorize
 from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.accounts.models import User
@@ -105,9 +106,14 @@ def remove(*, user: User | None, datastore: Datastore, confirmation: str, reques
     Whether it is empty is asked by the worker. Raises PermissionDenied, InvalidInput, NotPossible, TaskConflict.
     """
     authorize(user=user, permission=PERMISSION, action=REMOVE, obj=datastore, request=request)
-    if confirmation.strip() != datastore.name:
-        raise InvalidInput(f"Type {datastore.name} to confirm", field="confirmation")
+    confirm(datastore, confirmation)
     return _enqueue(REMOVE, user, datastore, request)
+
+
+def confirm(datastore: Datastore, typed: str) -> None:
+    """InvalidInput unless the name was typed."""
+    if typed.strip() != datastore.name:
+        raise InvalidInput(f"Type {datastore.name} to confirm", field="confirmation")
 
 
 def set_state(datastore: Datastore, state: str) -> None:
@@ -125,16 +131,28 @@ def forget(datastore: Datastore) -> None:
 
 
 def used_by(images: tuple[str, ...], datastore: Datastore) -> NotPossible:
-    """The refusal to remove a datastore that holds images, with who they are."""
+    """The refusal to remove a datastore that holds images, with who they are and which VEs have them."""
     trashed = [image for image in images if image.startswith("trash/")]
     named = [image for image in images if image not in trashed]
-    shown = ", ".join(named[:5]) + (f" and {len(named) - 5:,} more" if len(named) > 5 else "")
+    owners = _owners(datastore)
+    words = [f"{image} of {owners[image]}" if image in owners else image for image in named[:5]]
+    shown = ", ".join(words) + (f" and {len(named) - 5:,} more" if len(named) > 5 else "")
     parts = [f"{count(len(named), 'image')}: {shown}"] if named else []
     parts += [f"{count(len(trashed), 'image')} in its trash"] if trashed else []
     return NotPossible(
         f"{datastore} is not empty: it holds {' and '.join(parts)}",
         advice="Move or delete them first, then try again.",
     )
+
+
+def _owners(datastore: Datastore) -> dict[str, str]:
+    """Image → name of the VE that has it as a disk, as far as the inventory knows."""
+    inside = f"{datastore.pool}/"
+    rows = VE.objects.exclude(disks=[]).values_list("name", "disks")
+    sources = (
+        (name, disk.get("source", "")) for name, disks in rows for disk in disks if disk.get("protocol") == "rbd"
+    )
+    return {source.removeprefix(inside): name for name, source in sources if source.startswith(inside)}
 
 
 def pools_of(datastore: Datastore, pools: Mapping[str, PoolFacts]) -> list[PoolFacts]:

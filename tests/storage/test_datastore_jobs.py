@@ -1,10 +1,12 @@
 """Creating and removing datastores against a cluster in memory: what is made, what is left, what is never touched."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
 from infrastructure.drivers.errors import Conflict, Refused, Unreachable
+from infrastructure.models import VE
 from panel.accounts.models import User
 from storage.drivers.facts import Profile
 from storage.drivers.fake import FakeCluster, cluster
@@ -244,6 +246,14 @@ def test_one_that_holds_images_is_not_removed_and_says_which(storage: Driven) ->
     assert "big is not empty: it holds 1 image: vm-7 and 1 image in its trash" in task.reason
     datastore.refresh_from_db()
     assert (datastore.state, set(storage.fake.pools_by_name)) == ("ready", {META, DATA})
+
+
+def test_it_says_which_ve_has_an_image(storage: Driven) -> None:
+    datastore = created(storage.row)
+    storage.fake.images_by_pool[COPIES] = ["disk-1", "disk-2"]
+    disks = [{"target": "vda", "source": f"{COPIES}/disk-2", "type": "network", "protocol": "rbd"}]
+    VE.objects.create(uuid=uuid4(), name="vmtest", kind="vm", disks=disks)
+    assert "it holds 2 images: disk-1, disk-2 of vmtest" in remove(datastore).reason
 
 
 def test_images_that_appear_at_the_last_moment_keep_both_pools(storage: Driven) -> None:

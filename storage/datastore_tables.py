@@ -1,0 +1,141 @@
+"""The list of datastores: its columns, and what each row shows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from infrastructure.status import Status
+from panel.ui.tables import Column, Table
+from storage.choices import DatastoreState
+from storage.drivers.facts import ClusterFacts, PoolFacts
+from storage.models import Datastore
+from storage.pool_layout import is_ours
+from storage.redundancy import DOMAIN_WORDS, Policy
+from storage.services.datastores import policy_of, pools_of
+from storage.services.policies import Tiers
+
+_APPEARANCE = {
+    DatastoreState.CREATING: ("progress", "info"),
+    DatastoreState.READY: ("ok", "ok"),
+    DatastoreState.REMOVING: ("progress", "info"),
+    DatastoreState.FAILED: ("failed", "crit"),
+    DatastoreState.PARTLY: ("warn", "warn"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DatastoreRow:
+    """A datastore with what its row shows; figures in bytes, None when they are not current or it has no pool."""
+
+    datastore: Datastore
+    status: Status
+    policy: Policy
+    used: int | None
+    raw: int | None
+    left: int | None
+    pools: list[PoolFacts]
+
+    @property
+    def domain_word(self) -> str:
+        return DOMAIN_WORDS[self.policy.domain][0].capitalize()
+
+    @property
+    def share(self) -> float:
+        """Used, in percent of what it holds and could still take."""
+        whole = (self.used or 0) + (self.left or 0)
+        return 100 * (self.used or 0) / whole if whole else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the rows are made from: the last look, and whether it and its figures are current."""
+
+    facts: ClusterFacts | None
+    current: bool
+    figures: bool
+
+
+class DatastoreTable(Table):
+    """Datastores. `context` is Known."""
+
+    columns = (
+        Column("status", "Status", ("state",), fixed=True),
+        Column("name", "Name", ("name",), fixed=True),
+        Column("use", "Use", ("use",), minor=True),
+        Column("policy", "Policy", ("tier", "mode", "domain")),
+        Column("used", "Used", numeric=True),
+        Column("left", "Usable left", numeric=True),
+        Column("pools", "Pools", ("pool",), minor=True),
+        Column("created", "Created", ("created_at",), extra=True),
+    )
+    row_template = "storage/_datastore_row.html"
+    noun = ("datastore", "datastores")
+    region = "datastores-table"
+    label = "Datastores"
+
+    def decorate(self, rows: list[Any]) -> list[DatastoreRow]:
+        return datastore_rows(rows, self.context)
+
+
+def datastore_rows(datastores: list[Datastore], known: Known) -> list[DatastoreRow]:
+    facts = known.facts
+    pools = {pool.name: pool for pool in facts.pools} if facts is not None else {}
+    tiers = Tiers(facts) if facts is not None else None
+    return [_row(datastore, known, pools, tiers) for datastore in datastores]
+
+
+def _row(datastore: Datastore, known: Known, pools: dict[str, PoolFacts], tiers: Tiers | None) -> DatastoreRow:
+    policy, found = policy_of(datastore), pools_of(datastore, pools)
+    told = known.figures and bool(found)
+    usable = tiers[policy.tier].usable(policy.mode, policy.domain) if tiers is not None else None
+    return DatastoreRow(
+        datastore=datastore,
+        status=datastore_status(datastore, known, missing=_missing(datastore, pools)),
+        policy=policy,
+        used=sum(pool.stored for pool in found) if told else None,
+        raw=sum(pool.used for pool in found) if told else None,
+        left=usable if told else None,
+        pools=found,
+    )
+
+
+def _missing(datastore: Datastore, pools: dict[str, PoolFacts]) -> list[str]:
+    return [name for name in dict.fromkeys((datastore.pool, datastore.data_pool)) if name and name not in pools]
+
+
+def datastore_status(datastore: Datastore, known: Known, missing: list[str]) -> Status:
+    """Its state; for a ready one also whether its pools are still there, and whether that is known."""
+    state = DatastoreState(datastore.state)
+    glyph, tone = _APPEARANCE[state]
+    if state == DatastoreState.READY and not known.current:
+        return Status(
+            "unknown", "unreachable", "idle", "No contact", "no contact", False, "The cluster does not answer"
+        )
+    if state == DatastoreState.READY and missing:
+        reason = f"The cluster has no pool {missing[0]} any more"
+        return Status("missing", "crit", "crit", "Pool missing", "pool missing", True, reason)
+    return Status(state.value, glyph, tone, state.label, state.label.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPool:
+    """A pool that belongs to no datastore of Mooring."""
+
+    pool: PoolFacts
+    maker: str
+
+    @property
+    def words(self) -> str:
+        """ "2 replicas", "Encoding 5+2"."""
+        if self.pool.coded:
+            return f"Encoding {self.pool.data_chunks}+{self.pool.size - self.pool.data_chunks}"
+        return "1 replica" if self.pool.size == 1 else f"{self.pool.size} replicas"
+
+
+def other_pools(facts: ClusterFacts, datastores: list[tuple[str, str]]) -> list[OtherPool]:
+    """Pools that no datastore names; `datastores`: (pool, data_pool) of all of them."""
+    own = {name for pair in datastores for name in pair}
+    return [
+        OtherPool(pool, "Mooring, of no datastore" if is_ours(pool.applications) else "Outside Mooring")
+        for pool in sorted(facts.pools, key=lambda pool: pool.name)
+        if pool.name not in own
+    ]
