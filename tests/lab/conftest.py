@@ -82,3 +82,4 @@ def lab() -> Iterator[RunningLab]:
 
 
 from tests.lab.onboarded import onboarded_lab, panel_lab  # noqa: E402, F401
+from tests.lab.storage_panel import storage_panel  # noqa: E402, F401

@@ -1,0 +1,61 @@
+"""VMs whose disks lie on a datastore: they move live while they write, and never notice that a node died."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from storage.models import Attachment, Datastore
+from tests.lab.ceph import told
+from tests.lab.onboarded import completed
+from tests.lab.storage_panel import StoragePanel
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def datastore(storage_panel: StoragePanel) -> Iterator[Datastore]:
+    made = storage_panel.create("fast")
+    yield made
+    storage_panel.remove(made)
+    assert not [pool for pool in told(storage_panel.lab, "osd", "pool", "ls") if "fast" in pool]
+    assert "mooring-fast" not in storage_panel.lab.virsh("primary", "pool-list", "--all")
+
+
+def test_it_is_attached_to_all_nodes(storage_panel: StoragePanel, datastore: Datastore) -> None:
+    assert list(Attachment.objects.values_list("node__name", "state").order_by("node__name")) == [
+        ("primary", "attached"),
+        ("secondnode1", "attached"),
+        ("secondnode2", "attached"),
+    ]
+    for node in ("primary", "secondnode1", "secondnode2"):
+        assert "mooring-fast" in storage_panel.lab.virsh(node, "pool-list")
+
+
+def test_vms_move_while_they_write_and_survive_the_loss_of_a_node(
+    storage_panel: StoragePanel, datastore: Datastore
+) -> None:
+    lab = storage_panel.lab
+    with (
+        storage_panel.vm("mover", "primary", datastore) as mover,
+        storage_panel.vm("stayer", "secondnode1", datastore) as stayer,
+    ):
+        for vm in (mover, stayer):
+            vm.wait_for_agent()
+            vm.begin()
+        mover.until_written(5)
+        completed(storage_panel.nodes.run(storage_panel.nodes.migrate("secondnode1", ve="mover")))
+        arrived = mover.written()
+        assert mover.node == "secondnode1"
+        mover.until_written(arrived + 5)
+        blocks = mover.stop()
+        mover.check(blocks)
+        lab.power_off("secondnode2")
+        try:
+            before = stayer.written()
+            stayer.until_written(before + 5)
+            assert stayer.errors() == mover.errors() == ""
+        finally:
+            lab.power_on("secondnode2")
+        stayer.check(stayer.stop())
+        assert stayer.errors() == ""
+        mover.check(blocks)
