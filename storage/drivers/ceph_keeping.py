@@ -1,13 +1,13 @@
 """Rules, profiles and pools on Ceph. Each function is one round's work, asks before it acts and may be repeated."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import rados
 import rbd
 
-from infrastructure.drivers.errors import NotFound
+from infrastructure.drivers.errors import DriverError, NotFound, Refused
 from storage.drivers import ceph_pools, matching
 from storage.drivers.ceph_crush import Crush, crush
 from storage.drivers.ceph_errors import translating
@@ -74,6 +74,8 @@ class Keeping:
             raise NotFound(f"There is no CRUSH rule {rule}", code="no-rule", component="ceph")
         unfinished = name + UNFINISHED
         self._create(unfinished, pool_type="replicated", rule=rule, size=size)
+        if size == 1:
+            self._insist_on_one_copy(unfinished)
         self._set(unfinished, "min_size", matching.min_size(size))
         self._finish(name, application, marks)
         return True
@@ -111,6 +113,18 @@ class Keeping:
     def _set(self, pool: str, setting: str, value: object) -> None:
         self._round.do("osd pool set", pool=pool, var=setting, val=str(value))
 
+    def _insist_on_one_copy(self, unfinished: str) -> None:
+        """Ceph makes a pool of one copy without asking, but where such pools are forbidden it refuses to set one."""
+        try:
+            self._round.do("osd pool set", pool=unfinished, var="size", val="1", yes_i_really_mean_it=True)
+        except Refused:
+            with suppress(DriverError):  # what is told is the reason, not that removing it may be forbidden as well
+                self._delete(unfinished)
+            raise
+
+    def _delete(self, pool: str) -> None:
+        self._round.do("osd pool delete", pool=pool, pool2=pool, yes_i_really_really_mean_it=True)
+
     def _finish(self, name: str, application: str, marks: Mapping[str, str]) -> None:
         """Mark the pool as the panel's, then give it its name."""
         unfinished = name + UNFINISHED
@@ -125,7 +139,7 @@ class Keeping:
             matching.require_marks(pool, marks)
         gone = [there.name for there in self.pools if there.name in (name, name + UNFINISHED)]
         for there in gone:
-            self._round.do("osd pool delete", pool=there, pool2=there, yes_i_really_really_mean_it=True)
+            self._delete(there)
         rule = self.rule(name)
         used = any(pool.rule == name for pool in self.pools if pool.name not in gone)
         if rule is None or not rule.coded or used:

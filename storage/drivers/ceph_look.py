@@ -16,7 +16,7 @@ from storage.drivers.facts import ClusterFacts, PoolFacts
 LOOK_SECONDS = 4.0
 _MANAGER_SECONDS = 2.0
 # A manager that did not answer is not asked for this long: the monitors replace one within half a minute.
-_MANAGER_PAUSE = 15.0
+_MANAGER_PAUSE = 10.0
 _METADATA_SECONDS = 60.0  # what daemons are: hosts, versions, devices
 
 

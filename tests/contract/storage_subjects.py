@@ -113,10 +113,9 @@ def lab_cluster() -> Iterator[tuple[Lab, StorageCluster]]:
     """The lab's Ceph, up, and the driver as a user with the panel's capabilities."""
     lab = Lab(ROOT, INSTANCE)
     lab.run("up")
-    cluster = registry.cluster_for(ceph.access(lab, user="mooring-contract"))
+    cluster = registry.cluster_for(ceph.access(lab))
     eventually(lambda: cluster.look().manager_answers)
     try:
         yield lab, cluster
     finally:
         registry.drop_all()
-        ceph.ceph(lab, "auth", "rm", "client.mooring-contract")

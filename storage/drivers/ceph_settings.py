@@ -1,0 +1,60 @@
+"""What is set for all disks of a Ceph cluster: recovery options and fill marks. Each function is one round's work."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from storage.drivers.ceph_json import number, table, text
+from storage.drivers.ceph_round import Round
+from storage.drivers.facts import RECOVERY_OPTIONS, Ratios
+
+_MARKS = (
+    ("osd set-nearfull-ratio", "nearfull_ratio", "near_full"),
+    ("osd set-backfillfull-ratio", "backfillfull_ratio", "backfill_full"),
+    ("osd set-full-ratio", "full_ratio", "full"),
+)
+
+
+def recovery(dump: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The recovery options that `config dump` has for all disks; one for disks goes before one for all daemons.
+
+    What is set for some disks only (with a mask, or for osd.3) is left out: no answer would be true of all.
+    """
+    found: dict[str, str] = {}
+    for section in ("global", "osd"):
+        for row in dump:
+            if text(row, "section") == section and not text(row, "mask") and text(row, "name") in RECOVERY_OPTIONS:
+                found[text(row, "name")] = text(row, "value")
+    return found
+
+
+def set_options(ask: Round, options: Mapping[str, str | None]) -> bool:
+    there = {text(row, "name"): text(row, "value") for row in _of_disks(ask)}
+    changed = False
+    for name, value in options.items():
+        if there.get(name) == value:
+            continue
+        if value is None:
+            ask.do("config rm", who="osd", name=name)
+        else:
+            ask.do("config set", who="osd", name=name, value=value)
+        changed = True
+    return changed
+
+
+def _of_disks(ask: Round) -> list[Mapping[str, Any]]:
+    dump = ask.ask("config dump")
+    return [row for row in dump if row.get("section") == "osd" and not row.get("mask")] if isinstance(dump, list) else []
+
+
+def set_marks(ask: Round, ratios: Ratios) -> bool:
+    dump = ask.ask_one("osd dump")
+    there = {name: number(table(dump), key) for _, key, name in _MARKS}
+    # Raised from the top, lowered from the bottom: so that they are in order at every moment.
+    marks = _MARKS if ratios.near_full < there["near_full"] else tuple(reversed(_MARKS))
+    changed = False
+    for command, _, name in marks:
+        wanted = getattr(ratios, name)
+        if abs(wanted - there[name]) > 1e-6:
+            ask.do(command, ratio=wanted)
+            changed = True
+    return changed
