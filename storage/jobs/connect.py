@@ -150,7 +150,7 @@ def _save(cluster: Cluster, node: Node, monitors: ceph_admin.Monitors, keys: Key
 
 def _described(facts: ClusterFacts) -> str:
     tiers = sorted({disk.tier for disk in facts.disks if disk.tier is not None})
-    where = f" in tier {' and '.join(map(str, tiers))}" if tiers else ""
+    where = f" in {'tier' if len(tiers) == 1 else 'tiers'} {', '.join(map(str, tiers))}" if tiers else ""
     monitors = count(sum(daemon.kind == "mon" for daemon in facts.daemons), "monitor")
     return f"Ceph {facts.version}, {facts.health}: {monitors}, {count(len(facts.disks), 'disk')}{where}"
 
