@@ -5,11 +5,11 @@ is no answer within the deadline, Refused when cephx or a capability says no, No
 whose effect is there already returns False and does nothing, so that every step may be repeated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Rule
+from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Ratios, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,19 @@ class DiskKeeper(Protocol):
         ...
 
 
-class StorageCluster(ClusterObserver, PoolKeeper, DiskKeeper, Protocol):
+class SettingsKeeper(Protocol):
+    """What is set for all disks."""
+
+    def set_options(self, options: Mapping[str, str | None]) -> bool:
+        """Set RECOVERY_OPTIONS, by name; None takes one back to Ceph's default. False when all are so already."""
+        ...
+
+    def set_marks(self, ratios: Ratios) -> bool:
+        """Set from where on disks count as near-full, too full to backfill, and full. False when it is so already."""
+        ...
+
+
+class StorageCluster(ClusterObserver, PoolKeeper, DiskKeeper, SettingsKeeper, Protocol):
     """A storage cluster."""
 
     def close(self) -> None:

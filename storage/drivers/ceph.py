@@ -1,16 +1,16 @@
 """The StorageCluster on a real Ceph, over librados and librbd."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from storage.drivers import ceph_disks, ceph_pools
+from storage.drivers import ceph_disks, ceph_pools, ceph_settings
 from storage.drivers.base import Access
 from storage.drivers.ceph_connection import Connection
 from storage.drivers.ceph_crush import crush
 from storage.drivers.ceph_keeping import Keeping
 from storage.drivers.ceph_look import LOOK_SECONDS, Looker
 from storage.drivers.ceph_round import Round
-from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Rule
+from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Ratios, Rule
 
 T = TypeVar("T")
 CHANGE_SECONDS = 20.0
@@ -95,6 +95,12 @@ class CephCluster:
 
     def purge(self, disk: int) -> bool:
         return self._change(lambda round_: ceph_disks.purge(round_, disk), f"remove disk {disk}")
+
+    def set_options(self, options: Mapping[str, str | None]) -> bool:
+        return self._change(lambda round_: ceph_settings.set_options(round_, options), "set recovery options")
+
+    def set_marks(self, ratios: Ratios) -> bool:
+        return self._change(lambda round_: ceph_settings.set_marks(round_, ratios), "set its fill marks")
 
     def close(self) -> None:
         self._connection.close()

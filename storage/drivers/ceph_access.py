@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from infrastructure.drivers.errors import NotSupported, Refused
 from storage.drivers.base import Access
+from storage.drivers.facts import RECOVERY_OPTIONS
 from storage.drivers.matching import MARK, OWN
 
 # Less than the deadline of a look, so that its error says that no monitor answered.
@@ -29,13 +30,20 @@ _ON_OWN_NAMES = (
     ("osd erasure-code-profile rm", "name"),
 )
 _ON_DISKS = ("osd crush set-device-class", "osd crush rm-device-class", "osd in", "osd out")
+_MARKS = ("osd set-nearfull-ratio", "osd set-backfillfull-ratio", "osd set-full-ratio")
 _OF_MANAGER = ("osd df", "osd perf", "pg dump", "osd safe-to-destroy", "osd purge")
 
 
 def _mon() -> str:
     named = [f'allow command "{command}" with {word} prefix {OWN}' for command, word in _ON_OWN_NAMES]
     rename = f'allow command "osd pool rename" with srcpool prefix {OWN} destpool prefix {OWN}'
-    return ", ".join(["allow r", *named, rename, *(f'allow command "{command}"' for command in _ON_DISKS)])
+    options = [
+        f'allow command "{command}" with who=osd name={name}'
+        for command in ("config set", "config rm")
+        for name in RECOVERY_OPTIONS
+    ]
+    plain = [f'allow command "{command}"' for command in (*_ON_DISKS, *_MARKS)]
+    return ", ".join(["allow r", *named, rename, *plain, *options])
 
 
 # The least capabilities of the panel's user, as (of which daemons, what).

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infrastructure.drivers.errors import DriverError, Unreachable
-from storage.drivers import ceph_parse, ceph_pools
+from storage.drivers import ceph_parse, ceph_pools, ceph_settings
 from storage.drivers.ceph_connection import Connection
 from storage.drivers.ceph_crush import Crush, crush
 from storage.drivers.ceph_json import rows, table, text, whole
@@ -32,6 +32,7 @@ class _Monitors:
     quorum: dict[str, Any]
     mgr_dump: dict[str, Any]
     fs_dump: dict[str, Any]
+    recovery: dict[str, str]
     metadata: Mapping[str, list[dict[str, Any]]]
 
 
@@ -77,6 +78,7 @@ class Looker:
             quorum=quorum,
             mgr_dump=mgr_dump,
             fs_dump=fs_dump,
+            recovery=ceph_settings.recovery(rows(ask.ask("config dump"))),
             metadata=self._known(ask, frozenset(_starts(osd_dump, quorum, mgr_dump, fs_dump))),
         )
 
@@ -141,6 +143,7 @@ class Looker:
             space_by_class=ceph_parse.space_by_class(disks),
             ratios=ceph_parse.ratios(told.osd_dump),
             flags=ceph_parse.flags(told.osd_dump),
+            recovery=told.recovery,
             manager_answers=answers,
         )
 

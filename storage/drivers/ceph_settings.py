@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from storage.drivers.ceph_json import number, table, text
+from storage.drivers.ceph_json import real, rows, text
 from storage.drivers.ceph_round import Round
 from storage.drivers.facts import RECOVERY_OPTIONS, Ratios
 
@@ -28,7 +28,10 @@ def recovery(dump: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def set_options(ask: Round, options: Mapping[str, str | None]) -> bool:
-    there = {text(row, "name"): text(row, "value") for row in _of_disks(ask)}
+    dump = rows(ask.ask("config dump"))
+    there = {
+        text(row, "name"): text(row, "value") for row in dump if text(row, "section") == "osd" and not text(row, "mask")
+    }
     changed = False
     for name, value in options.items():
         if there.get(name) == value:
@@ -41,14 +44,9 @@ def set_options(ask: Round, options: Mapping[str, str | None]) -> bool:
     return changed
 
 
-def _of_disks(ask: Round) -> list[Mapping[str, Any]]:
-    dump = ask.ask("config dump")
-    return [row for row in dump if row.get("section") == "osd" and not row.get("mask")] if isinstance(dump, list) else []
-
-
 def set_marks(ask: Round, ratios: Ratios) -> bool:
     dump = ask.ask_one("osd dump")
-    there = {name: number(table(dump), key) for _, key, name in _MARKS}
+    there = {name: real(dump, key) for _, key, name in _MARKS}
     # Raised from the top, lowered from the bottom: so that they are in order at every moment.
     marks = _MARKS if ratios.near_full < there["near_full"] else tuple(reversed(_MARKS))
     changed = False

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 TIERS = (0, 1, 2, 3)
 # The CRUSH bucket types that can be failure domains, from small to large; "osd" is one disk.
 DOMAINS = ("osd", "host", "rack", "row", "room")
+# What decides how much of the disks recovery takes; the last one is what counts from Quincy on.
+RECOVERY_OPTIONS = (
+    *("osd_max_backfills", "osd_recovery_max_active", "osd_recovery_op_priority"),
+    *("osd_recovery_sleep_hdd", "osd_recovery_sleep_ssd", "osd_recovery_sleep_hybrid", "osd_mclock_profile"),
+)
 
 
 def tier_of(device_class: str) -> int | None:
@@ -186,4 +191,6 @@ class ClusterFacts:
     space_by_class: Mapping[str, Space] = field(default_factory=dict)
     ratios: Ratios = field(default_factory=Ratios)
     flags: tuple[str, ...] = ()  # "noout", "pauserd"
+    # Of RECOVERY_OPTIONS what is set for all disks, by name; the others have Ceph's defaults. None: not known.
+    recovery: Mapping[str, str] | None = None
     manager_answers: bool = True  # figures of space, groups and flow are the manager's; without one they are old

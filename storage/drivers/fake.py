@@ -18,10 +18,9 @@ from storage.drivers.facts import (
     Groups,
     HealthCheck,
     PoolFacts,
-    Ratios,
     Space,
 )
-from storage.drivers.fake_pools import FakePools
+from storage.drivers.fake_settings import FakeSettings
 
 GIB = 1 << 30
 FSID = "5f1d0000-0000-4000-8000-000000000001"
@@ -29,7 +28,7 @@ HOSTS = ("primary", "secondnode1", "secondnode2")
 _FIRST_BUCKET = -1  # the root
 
 
-class FakeCluster(FakePools):
+class FakeCluster(FakeSettings):
     """One cluster. ``disks`` and ``buckets`` are by id; everything may be set by a test."""
 
     def __init__(self) -> None:
@@ -43,7 +42,6 @@ class FakeCluster(FakePools):
         self.buckets: dict[int, Bucket] = {_FIRST_BUCKET: Bucket(_FIRST_BUCKET, "default", "root")}
         self.groups: Groups | None = None  # None: all of them active and clean
         self.flow = Flow()
-        self.ratios = Ratios()
         self.flags: tuple[str, ...] = ()
         self.manager_answers = True
         self.closed = False
@@ -136,6 +134,7 @@ class FakeCluster(FakePools):
             space_by_class={name: self._space(name) for name in classes if name},
             ratios=self.ratios,
             flags=self.flags,
+            recovery=dict(self.options),
             manager_answers=self.manager_answers,
         )
 

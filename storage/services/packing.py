@@ -28,7 +28,7 @@ from storage.models import Cluster, Disk
 FORMAT = 1
 _IN_STATUS = (
     *("fsid", "version", "health", "checks", "daemons", "rules", "groups", "flow", "space", "space_by_class"),
-    *("ratios", "flags", "manager_answers"),
+    *("ratios", "flags", "recovery", "manager_answers"),
 )
 # Columns of a disk's row that are named as the facts name them.
 _SAME = (
@@ -75,6 +75,7 @@ def unpacked(cluster: Cluster, disks: Iterable[Disk]) -> ClusterFacts:
         space_by_class={name: Space(**space) for name, space in status["space_by_class"].items()},
         ratios=Ratios(**status["ratios"]),
         flags=tuple(status["flags"]),
+        recovery=status.get("recovery"),
         manager_answers=status["manager_answers"],
     )
 

@@ -1,0 +1,124 @@
+"""Disks of a real Ceph cluster: another tier with data in use, half-way back, release with nothing left."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from django.utils import timezone
+
+from infrastructure.models import Node
+from infrastructure.services import nodes
+from panel.trust.encryption import encrypt
+from storage.drivers import registry
+from storage.models import Cluster, Disk
+from storage.services import disks, observed
+from storage.services.access import driver
+from tasks.models import Task
+from tasks.services import cancel
+from tests.lab.ceph import access, ceph, told
+from tests.lab.onboarded import OnboardedLab, completed, lines_of
+
+pytestmark = pytest.mark.lab
+
+POOL, RULE, OBJECTS = "disk-tasks", "disk-tasks-tier1", 16
+_PUT = f"for i in $(seq {OBJECTS}); do head -c 4194304 /dev/urandom | rados -p {POOL} put o$i - || exit 1; done"
+_SUM = f"for i in $(seq {OBJECTS}); do rados -p {POOL} get o$i - || exit 1; done | sha256sum"
+
+
+@dataclass(frozen=True)
+class StorageLab:
+    """The lab's cluster in the panel, with a pool of three copies over hosts in tier 1."""
+
+    panel: OnboardedLab
+    cluster: Cluster
+
+    def disk(self, number: int) -> Disk:
+        return Disk.objects.get(cluster=self.cluster, number=number)
+
+    def look(self) -> None:
+        observed.record(self.cluster, driver(self.cluster).look())
+        self.cluster.refresh_from_db()
+
+    def checksum(self) -> str:
+        return self.panel.lab.exec("primary", "sh", "-c", _SUM)
+
+    def slow(self, seconds: float) -> None:
+        """How long each disk sleeps between two objects that it moves."""
+        ceph(self.panel.lab, "tell", "osd.*", "config", "set", "osd_recovery_sleep", str(seconds))
+
+    def groups_on(self, number: int) -> list[str]:
+        """The pool's chunks that lie on the disk, or are on their way to it."""
+        pool = told(self.panel.lab, "osd", "pool", "stats", POOL)[0]["pool_id"]
+        found = told(self.panel.lab, "pg", "ls-by-osd", str(number)).get("pg_stats", [])
+        return [row["pgid"] for row in found if row["pgid"].startswith(f"{pool}.")]
+
+    def tier_of(self, number: int) -> str:
+        return next(row for row in told(self.panel.lab, "osd", "df")["nodes"] if row["id"] == number)["device_class"]
+
+
+@pytest.fixture
+def storage(panel_lab: OnboardedLab) -> Iterator[StorageLab]:
+    lab = panel_lab.lab
+    for shown in lab.nodes:
+        nodes.add(
+            user=panel_lab.admin,
+            name=shown.name,
+            address=shown.address,
+            ssh_port=shown.ssh_port,
+            fingerprint=shown.fingerprint,
+        )
+    Node.objects.update(onboarded_at=timezone.now())
+    Task.objects.all().delete()
+    found = access(lab)
+    cluster = Cluster.objects.create(
+        name="lab", fsid=found.fsid, monitors=list(found.monitors), user=found.user, key=encrypt(found.key)
+    )
+    ceph(lab, "osd", "crush", "rule", "create-replicated", RULE, "default", "host", "tier1")
+    ceph(lab, "osd", "pool", "create", POOL, "8", "8", "replicated", RULE)
+    lab.exec("primary", "sh", "-c", _PUT)
+    made = StorageLab(panel_lab, cluster)
+    made.look()
+    yield made
+    made.slow(0)
+    ceph(lab, "osd", "pool", "rm", POOL, POOL, "--yes-i-really-really-mean-it")
+    ceph(lab, "osd", "crush", "rule", "rm", RULE)
+    if made.tier_of(3) != "tier1":
+        ceph(lab, "osd", "crush", "rm-device-class", "osd.3")
+        ceph(lab, "osd", "crush", "set-device-class", "tier1", "osd.3")
+    registry.drop_all()
+
+
+def test_a_disk_changes_its_tier_with_data_in_use_and_half_way_goes_back(storage: StorageLab) -> None:
+    admin, before = storage.panel.admin, storage.checksum()
+
+    task = storage.panel.run(disks.change_tier(user=admin, disk=storage.disk(3), tier=2))
+    completed(task)
+    assert storage.tier_of(3) == "tier2"
+    assert storage.groups_on(3) == []
+    assert storage.checksum() == before
+    assert storage.disk(3).tier == 2
+
+    storage.slow(0.5)
+    task = disks.change_tier(user=admin, disk=storage.disk(3), tier=1)
+    with storage.panel.worker(task):
+        until(lambda: 0 < (reread(task).progress or 0) < 100)
+        assert storage.tier_of(3) == "tier1"
+        cancel(reread(task), admin)
+        until(lambda: reread(task).is_final)
+    assert reread(task).state == "cancelled", lines_of(task)
+    assert storage.tier_of(3) == "tier2"
+    storage.slow(0)
+    until(lambda: storage.groups_on(3) == [])
+    assert storage.checksum() == before
+
+
+def reread(task: Task) -> Task:
+    return Task.objects.get(pk=task.pk)
+
+
+def until(met: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.2)
