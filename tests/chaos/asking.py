@@ -16,6 +16,7 @@ from tasks.messages import send
 from tasks.models import *
 from tasks.services import enqueue, cancel, retry
 from infrastructure.models import *
+from storage.models import *
 from panel.accounts.models import *
 from panel.health.models import Beat
 def damage():

@@ -25,6 +25,7 @@ class Invariants:
             "I2 every task reached one final state": self._until(self._open_tasks, SETTLE),
             "I1 a VE runs on exactly one node": self._twice(),
             "I3 the database equals libvirt": self._until(self._differences, SYNC),
+            "I3 the database equals Ceph": self._until(self._storage_differences, SYNC),
             "I4 the task log is contiguous": self._gaps(),
             "I5 nothing is left behind": self._until(self._leftovers, 30),
         }
@@ -67,6 +68,31 @@ class Invariants:
         }
         return [[*key, true.get(key), shown.get(key)] for key in {*true, *shown} if true.get(key) != shown.get(key)]
 
+    def _storage_differences(self) -> list[Any]:
+        """(disk or pool, Ceph's state, the panel's state) where the two differ."""
+        dump = self._lab.ceph("osd", "dump")
+        true = {f"CS{disk['osd']}": [bool(disk["up"]), bool(disk["in"])] for disk in dump["osds"]}
+        true |= {pool["pool_name"]: [pool["size"], pool["min_size"]] for pool in dump["pools"]}
+        shown = dict(self._query("[[str(disk), [disk.up, disk.taken]] for disk in Disk.objects.all()]"))
+        pools = "[[p['name'], [p['size'], p['min_size']]] for c in Cluster.objects.all() for p in c.pools]"
+        shown |= dict(self._query(pools))
+        return [[key, true.get(key), shown.get(key)] for key in {*true, *shown} if true.get(key) != shown.get(key)]
+
+    def _orphans(self) -> list[Any]:
+        """What of Mooring's Ceph has, and no datastore needs; and what of a datastore's is missing."""
+        wanted = {
+            name
+            for pair in self._query("list(Datastore.objects.filter(state='ready').values_list('pool', 'data_pool'))")
+            for name in pair
+            if name
+        }
+        made = {name for name in self._lab.ceph("osd", "pool", "ls") if name.startswith("mooring")}
+        if wanted:
+            return sorted(wanted ^ made)
+        rules = [name for name in self._lab.ceph("osd", "crush", "rule", "ls") if name.startswith("mooring")]
+        profiles = [name for name in self._lab.ceph("osd", "erasure-code-profile", "ls") if name.startswith("mooring")]
+        return [*sorted(made), *rules, *profiles]
+
     def _gaps(self) -> list[Any]:
         return self._query(
             f"[t.pk for t in Task.objects.filter(pk__gt={self._newest}) "
@@ -86,4 +112,4 @@ class Invariants:
         markers = self._lab.exec(
             NODES[0], "find", "/srv/shared", "-xdev", "-name", ".mooring*", "-not", "-path", "*/proc/*"
         ).split()
-        return [*locks, *open_steps, *markers]
+        return [*locks, *open_steps, *markers, *self._orphans()]

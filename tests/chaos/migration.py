@@ -43,6 +43,13 @@ class Tasks:
         said = [self.value(task, column) for column in ("state", "attempt", "reason", "advice", "worker")]
         return "\n  ".join([f"task {task} {said}", *self.lines(task)])
 
+    def worker_pid(self, task: int) -> int:
+        """The process that runs the task."""
+        worker = str(self.value(task, "worker"))
+        found = re.search(r"\((\d+)\)$", worker)
+        assert found, f"the task does not say which process runs it: {worker!r}"
+        return int(found[1])
+
     def lines(self, task: int) -> list[str]:
         return list(
             self._query(f"list(TaskLine.objects.filter(task={task}).order_by('seq').values_list('text', flat=True))")
@@ -105,10 +112,7 @@ class Migration:
         return self.until_final()
 
     def worker_pid(self) -> int:
-        worker = str(self.tasks.value(self.task, "worker"))
-        found = re.search(r"\((\d+)\)$", worker)
-        assert found, f"the task does not say which process runs it: {worker!r}"
-        return int(found[1])
+        return self.tasks.worker_pid(self.task)
 
     def assert_retry_succeeds(self) -> None:
         assert self.retry() == "completed", self.reason()
