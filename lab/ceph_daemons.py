@@ -18,10 +18,9 @@ _AT_ONCE = 4  # stores made side by side: each waits for the disk more than for 
 def make_monitor(node: Node) -> None:
     """Makes the node's monitor. The first monitor map and all first keys are in its store."""
     name = f"mon.{node.name}"
-    _service(node, "kill", name)
     monmap, keyring = ceph_files.begin_monitor(node)
     inside = [f"/{file.relative_to(node.root)}" for file in (monmap, keyring)]
-    _service(node, "make", name, "--monmap", inside[0], "--keyring", inside[1])
+    _service(node, "make", name, ceph_files.order(node, name), "--monmap", inside[0], "--keyring", inside[1])
     ceph_files.complete_monitor(node)
     for file in (monmap, keyring):
         file.unlink()
@@ -31,9 +30,8 @@ def make_osds(wanted: Sequence[tuple[Node, Osd]]) -> None:
     """Makes the stores of these OSDs anew; what was in them is gone. Needs no monitor."""
 
     def make(node: Node, osd: Osd) -> None:
-        end(node, osd)
         ceph_files.begin_osd(node, osd)
-        _service(node, "make", osd.name, "--no-mon-config")
+        _service(node, "make", osd.name, ceph_files.order(node, osd.name), "--no-mon-config")
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for future in [pool.submit(make, node, osd) for node, osd in wanted]:

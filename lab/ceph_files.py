@@ -5,6 +5,7 @@ Written while the node may be without power, so that its boot finds them.
 
 import pwd
 import shutil
+import uuid
 from pathlib import Path
 
 from lab import ceph_conf, ceph_layout
@@ -67,11 +68,10 @@ def monitor_made(node: Node) -> bool:
 
 
 def begin_monitor(node: Node) -> tuple[Path, Path]:
-    """An empty folder for the node's monitor; what a killed run made of it is removed.
+    """A folder for the node's monitor.
 
     Returns the host's paths of the first monitor map and of a keyring with all first keys.
     """
-    _remove(monitor_folder(node))
     _own_folder(node, monitor_folder(node).relative_to(node.root))
     monmap, keyring = (node.root / _DATA / "tmp" / name for name in ("monmap", "mkfs.keyring"))
     keys = ceph_conf.keys(node.instance)
@@ -92,13 +92,19 @@ def complete_monitor(node: Node) -> None:
     (monitor_folder(node) / "done").touch()
 
 
+def order(node: Node, daemon: str) -> str:
+    """A word that makes earlier orders to make this daemon's data void; see node-ceph.sh."""
+    word = uuid.uuid4().hex
+    write(node.root / _DATA / "tmp" / f"{daemon}.order", word)
+    return word
+
+
 def osd_folder(node: Node, osd: Osd) -> Path:
     return node.root / _DATA / "osd" / f"ceph-{osd.number}"
 
 
 def begin_osd(node: Node, osd: Osd) -> None:
-    """An empty folder for the OSD with a fresh key; an earlier one is removed with its data."""
-    _remove(osd_folder(node, osd))
+    """A folder for the OSD with a fresh key."""
     folder = _own_folder(node, osd_folder(node, osd).relative_to(node.root))
     write(folder / "keyring", ceph_conf.keyring(osd.name, ceph_conf.new_key()), owner="ceph")
 
@@ -166,8 +172,3 @@ def _own_folder(node: Node, path: Path) -> Path:
             shutil.chown(above, "ceph", "ceph")
         above = above.parent
     return folder
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # /etc/init.d/ceph of a lab node: service ceph start|stop|kill|status [TYPE.ID …], without names for all of the node;
-# service ceph make TYPE.ID [OPTION …] makes the data of one.
+# service ceph make TYPE.ID ORDER [OPTION …] makes the data of one anew.
 # Its daemons are those whose folders in /var/lib/ceph are complete. Called at boot, so that power brings them back.
 set -u
 data=/var/lib/ceph run=/var/run/ceph log=/var/log/ceph/start.log
@@ -46,11 +46,18 @@ fit_monitor_map() {
     echo "$wanted" >"$folder/addresses"
 }
 
-# In the place of this script, and recorded: when who asked for it was killed, the next one can end it.
+# A killed `up` leaves what it asked for under way, and the next asks again. One at a time has the lock, which goes with
+# the process that makes the data; the last order holds, and what an earlier one made is removed.
 make() {
-    local name=$1
-    shift
+    local name=$1 order=$2 folder=$data/${1%%.*}/ceph-${1#*.}
+    shift 2
+    end "$name" KILL
+    exec 9>"$run/$name.lock"
+    flock 9
+    [ "$(cat "$data/tmp/$name.order")" = "$order" ] || exit 1
     echo $$ >"$run/$name.pid"
+    find "$folder" -mindepth 1 ! -name keyring -delete
+    [ "${name%%.*}" = osd ] || rm -f "$folder/keyring" # a monitor begins with an empty folder
     exec "ceph-${name%%.*}" --mkfs -i "${name#*.}" --setuser ceph --setgroup ceph "$@"
 }
 
@@ -98,7 +105,7 @@ action=${1:-}
 case $action in
     start | stop | kill | status | make) shift ;;
     restart) shift; "$0" stop "$@"; exec "$0" start "$@" ;;
-    *) echo "Usage: service ceph start|stop|kill|restart|status [TYPE.ID …] | make TYPE.ID [OPTION …]" >&2; exit 2 ;;
+    *) echo "Usage: service ceph start|stop|kill|restart|status [TYPE.ID …] | make TYPE.ID ORDER [OPTION …]" >&2; exit 2 ;;
 esac
 install -d -o ceph -g ceph -m 770 "$run"
 [ "$action" != make ] || make "$@"
