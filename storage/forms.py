@@ -52,3 +52,27 @@ class TierForm(Fields):
         choices=[(tier, f"Tier {tier}") for tier in TIERS],
         error_messages={"required": "Choose a tier.", "invalid_choice": "There is no such tier."},
     )
+
+
+class PriorityForm(Fields):
+    """How much of the disks recovery takes."""
+
+    priority = forms.ChoiceField(
+        label="Recovery priority",
+        choices=[("low", "Low"), ("balanced", "Balanced"), ("high", "High")],
+        error_messages={"required": "Choose a priority.", "invalid_choice": "There is no such priority."},
+    )
+
+
+class MarksForm(Fields):
+    """From where on a disk counts as nearly full, too full to take more copies, and full. Percent."""
+
+    near_full = forms.IntegerField(
+        label="Near-full", min_value=1, max_value=99, help_text="From here on Mooring gives out no more space of a tier"
+    )
+    backfill_full = forms.IntegerField(
+        label="Backfill-full", min_value=1, max_value=99, help_text="From here on nothing moves or heals onto a disk"
+    )
+    full = forms.IntegerField(
+        label="Full", min_value=1, max_value=99, help_text="From here on Ceph refuses writes; at most 97%"
+    )

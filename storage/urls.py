@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from storage.views import connect, datastores, disk_actions, disks, overview, picker, services
+from storage.views import connect, datastores, disk_actions, disks, overview, picker, services, settings
 
 app_name = "storage"
 
@@ -13,6 +13,9 @@ urlpatterns = [
     path("disks/<int:number>/tier/", disk_actions.disk_tier, name="disk_tier"),
     path("disks/<int:number>/release/", disk_actions.disk_release, name="disk_release"),
     path("services/", services.service_list, name="services"),
+    path("settings/", settings.settings_page, name="settings"),
+    path("settings/recovery/", settings.change_recovery, name="settings_recovery"),
+    path("settings/marks/", settings.change_marks, name="settings_marks"),
     path("connect/", connect.connect, name="connect"),
     path("connect/again/", connect.reconnect, name="reconnect"),
     path("disconnect/", connect.disconnect, name="disconnect"),

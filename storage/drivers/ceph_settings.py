@@ -23,14 +23,24 @@ def recovery(dump: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     for section in ("global", "osd"):
         for row in dump:
             if text(row, "section") == section and not text(row, "mask") and text(row, "name") in RECOVERY_OPTIONS:
-                found[text(row, "name")] = text(row, "value")
+                found[text(row, "name")] = _plain(text(row, "value"))
     return found
+
+
+def _plain(value: str) -> str:
+    """As it was set: Ceph answers 0.500000 for 0.5."""
+    try:
+        return f"{float(value):g}"
+    except ValueError:
+        return value
 
 
 def set_options(ask: Round, options: Mapping[str, str | None]) -> bool:
     dump = rows(ask.ask("config dump"))
     there = {
-        text(row, "name"): text(row, "value") for row in dump if text(row, "section") == "osd" and not text(row, "mask")
+        text(row, "name"): _plain(text(row, "value"))
+        for row in dump
+        if text(row, "section") == "osd" and not text(row, "mask")
     }
     changed = False
     for name, value in options.items():

@@ -71,11 +71,7 @@ def priority_of(recovery: Mapping[str, str] | None) -> str | None:
     """ "low", "balanced", "high"; "custom" when the values are those of none; None when they are not known."""
     if recovery is None:
         return None
-    set_ = {name: _plain(value) for name, value in recovery.items()}
-    for priority, options in _OPTIONS.items():
-        if set_ == {name: _plain(value) for name, value in options.items()}:
-            return priority
-    return "custom"
+    return next((priority for priority, options in _OPTIONS.items() if recovery == options), "custom")
 
 
 def marks_of(ratios: Ratios) -> Marks:
@@ -137,14 +133,6 @@ def check_marks(facts: ClusterFacts, marks: Marks) -> None:
                 advice="Enter a higher mark, or free space first.",
                 field=field,
             )
-
-
-def _plain(value: str) -> str:
-    """Numbers that are equal are written alike: Ceph answers 0.500000 for 0.5."""
-    try:
-        return f"{float(value):g}"
-    except ValueError:
-        return value
 
 
 def _enqueue(

@@ -60,7 +60,7 @@ def test_values_of_no_priority_are_called_custom() -> None:
     assert settings.priority_of({"osd_max_backfills": "2"}) == "custom"
     assert settings.priority_of(None) is None
     low = {name: value for name, value in settings.options_of("low").items() if value is not None}
-    assert settings.priority_of(low | {"osd_recovery_sleep_hdd": "0.500000"}) == "low"
+    assert settings.priority_of(low) == "low"
 
 
 def test_a_failure_puts_the_options_of_before_back(
@@ -145,9 +145,10 @@ def test_an_operator_may_not(made: Driven, operator: User) -> None:
 def test_options_for_some_disks_only_are_not_taken_for_all() -> None:
     dump = [
         {"section": "osd", "name": "osd_max_backfills", "value": "2", "mask": ""},
+        {"section": "osd", "name": "osd_recovery_sleep_hdd", "value": "0.500000", "mask": ""},
         {"section": "global", "name": "osd_max_backfills", "value": "9", "mask": ""},
         {"section": "osd", "name": "osd_recovery_op_priority", "value": "5", "mask": "class:hdd"},
         {"section": "osd.3", "name": "osd_recovery_max_active", "value": "5", "mask": ""},
         {"section": "osd", "name": "osd_memory_target", "value": "1", "mask": ""},
     ]
-    assert ceph_settings.recovery(dump) == {"osd_max_backfills": "2"}
+    assert ceph_settings.recovery(dump) == {"osd_max_backfills": "2", "osd_recovery_sleep_hdd": "0.5"}
