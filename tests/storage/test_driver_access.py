@@ -52,8 +52,19 @@ def test_the_capabilities_name_each_command_and_only_the_panels_names() -> None:
     assert set(told) == {"mon", "mgr", "osd"}
     assert "*" not in told["mon"] + told["mgr"]
     assert "auth" not in told["mon"]
-    for part in told["mon"].split(", "):
-        assert (
-            part == "allow r" or "prefix mooring-" in part or "osd in" in part or "osd out" in part or "class" in part
+    wide = {part.removeprefix("allow ") for part in told["mon"].split(", ") if " with " not in part}
+    assert wide == {"r"} | {
+        f'command "{command}"'
+        for command in (
+            "osd crush set-device-class",
+            "osd crush rm-device-class",
+            "osd in",
+            "osd out",
+            "osd set-nearfull-ratio",
+            "osd set-backfillfull-ratio",
+            "osd set-full-ratio",
         )
+    }
+    narrow = [part for part in told["mon"].split(", ") if " with " in part]
+    assert all("prefix mooring-" in part or "who=osd name=osd_" in part for part in narrow)
     assert ceph_access.capability_words()[::2] == ("mon", "mgr", "osd")

@@ -17,6 +17,7 @@ ANSWERS: dict[str, Any] = {
     "health": told.HEALTH,
     "osd dump": told.OSD_DUMP,
     "osd crush dump": told.CRUSH,
+    "config dump": [],
     "df": told.DF,
     "quorum_status": told.QUORUM,
     "mgr dump": told.MGR_DUMP,
