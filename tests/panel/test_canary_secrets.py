@@ -26,19 +26,29 @@ from django.db import connection
 from infrastructure.consumers import ConsoleSocket
 from infrastructure.drivers import registry
 from infrastructure.drivers.base import DriverError
+from infrastructure.drivers.fake import FakeCluster as FakeNodes
 from infrastructure.models import ConsoleTicket, Node
 from infrastructure.services import nodes
+from infrastructure.services.endpoints import endpoint_for
 from panel.accounts.models import User
 from panel.audit.models import AuditRecord
 from panel.live.poke import Publisher
 from panel.trust import encryption, ssh_key
+from storage.drivers import registry as storage_registry
+from storage.drivers.fake import AlwaysFailing as SilentCluster
+from storage.drivers.fake import cluster as usual_cluster
+from storage.models import Cluster, Datastore
+from storage.services import attachments, clusters
 from tasks import messages
 from tasks.models import Task, TaskLine, TaskStep
 from tasks.runner import execute
+from tests.infrastructure.inventory_facts import make_node as storage_node
+from tests.infrastructure.inventory_facts import node_facts
 from tests.infrastructure.page_rows import make_node, make_ve
 from tests.panel.codes import code_at
 from tests.panel.furnished import text_of
 from tests.panel.live_helpers import Browser
+from tests.storage.ceph_host import NODE_KEY, PANEL_KEY, CephHost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "canary-right-pass-phrase"
@@ -185,6 +195,29 @@ def walk_node(folder: Path) -> dict[str, str]:
     return {f"line {n} of the SSH key": text for n, text in enumerate(body)}
 
 
+def walk_storage() -> dict[str, str]:
+    """Connect a cluster that does not answer, then one that does; attach to a node, at the second try."""
+    host = CephHost(storage_node("canary-ceph"))
+    node = FakeNodes().add(endpoint_for(host.row), node_facts(host.row.name))
+    node.run = host.run  # type: ignore[method-assign]
+    engine = usual_cluster()
+    engine.fsid = host.fsid
+    with registry.replaced(host.row.name, node):
+        for driver, state in ((SilentCluster(), "failed"), (engine, "completed")):
+            with storage_registry.replaced("storage1", driver):
+                task = clusters.connect(user=None, name="storage1", through=host.row)[1]
+                execute(task.pk, worker="test")
+                task.refresh_from_db()
+                assert task.state == state, task.reason
+        values = {"tier": 2, "mode": "r2", "domain": "host", "state": "ready", "pool": "canary"}
+        Datastore.objects.create(cluster=Cluster.objects.get(), name="canary", **values)
+        node.fail("keep_pool", DriverError("The pool does not start"))
+        for _ in range(2):
+            attachments.reconcile(host.row)
+        assert list(node.pools) == ["mooring-canary"]
+    return {"key of the panel's cephx user": PANEL_KEY, "key of the nodes' cephx user": NODE_KEY}
+
+
 def dump() -> dict[str, str]:
     """Each table as text, the cache's among them."""
     rows = {
@@ -215,6 +248,7 @@ def test_no_secret_is_found_where_it_does_not_belong(
     secrets |= walk_accounts(user, client_class)
     secrets |= walk_console(administrator, client_of)
     secrets |= walk_node(folder)
+    secrets |= walk_storage()
     secrets["key of the database's secrets"] = (folder / "keys" / "fernet_key").read_text().strip()
     client = client_of(administrator)
     exports = [text_of(client.get(f"/audit/export.{kind}")) for kind in ("csv", "json")]
