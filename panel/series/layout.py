@@ -69,7 +69,10 @@ class Shape(NamedTuple):
 
 
 def create(path: Path, start: int, columns: tuple[str, ...]) -> None:
-    """Make an empty file of these columns whose first sample may be after ``start`` (seconds since 1970). Raises rrdtool's errors."""
+    """Make an empty file of these columns whose first sample may be after ``start`` (seconds since 1970).
+
+    Raises rrdtool's errors.
+    """
     sources = [f"DS:{name}:GAUGE:{HEARTBEAT}:0:U" for name in columns]
     archives = [f"RRA:{archive.function}:0.5:{archive.step // STEP}:{archive.rows}" for archive in ARCHIVES]
     rrdtool.create(str(path), "--start", str(start), "--step", str(STEP), *sources, *archives)

@@ -1,6 +1,6 @@
 """What was observed of a cluster is kept in its rows, and is never replaced by something older."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from panel.live.poke import listen, unlisten
 from storage.choices import ClusterState
-from storage.drivers.facts import Flow, Groups, HealthCheck, PoolFacts, Space
+from storage.drivers.facts import ClusterFacts, Flow, Groups, HealthCheck, PoolFacts, Space
 from storage.models import Cluster, Disk, StorageRevision
-from storage.services import observed
+from storage.services import observed, packing
 from tests.storage.samples import cluster_facts, disk_facts, make_cluster, pool_facts
 
 
@@ -35,6 +35,12 @@ def test_what_was_recorded_is_what_is_read(db: None) -> None:
     )
 
     assert observed.facts_of(make_cluster(facts=facts)) == facts
+
+
+def test_every_field_of_the_facts_is_kept() -> None:
+    columns = packing.cluster_columns(cluster_facts())
+    kept = {*columns["status"], "disks", "buckets", "pools"}
+    assert kept == {field.name for field in fields(ClusterFacts)}
 
 
 def test_facts_come_from_the_disks_that_the_caller_has_read(
