@@ -4,7 +4,9 @@ const region = (event) => event.target.closest?.("#redundancy");
 
 document.addEventListener("change", (event) => {
   const picker = region(event);
-  if (picker) window.htmx.trigger(picker, "htmx:abort");
+  if (!picker) return;
+  window.htmx.trigger(picker, "htmx:abort");
+  picker.querySelector("[name=left]").value = ""; // what had to be left was told; this is a new choice
 });
 
 function allow(refusal) {

@@ -33,13 +33,18 @@ NOUNS = ("datastore", "LUN")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was chosen so far; what is missing or unknown falls back to the default. size: bytes, where it is known."""
+    """What was chosen so far; what is missing or unknown falls back to the default.
+
+    size: bytes, where it is known. left: the mode that had to be left earlier, since it stopped fitting.
+    """
 
     tier: int | None = None
     domain: str = DEFAULT_DOMAIN
     mode: str = DEFAULT_MODE
     size: int | None = None
     noun: str = NOUNS[0]
+    left: str = ""
+    chosen: bool = False  # whether the mode was said, rather than being the default
 
 
 def asked(data: Mapping[str, Any]) -> Asked:
@@ -51,6 +56,8 @@ def asked(data: Mapping[str, Any]) -> Asked:
         mode=data.get("mode") or DEFAULT_MODE,
         size=int(size) << 30 if size.isascii() and size.isdigit() and 0 < int(size) < 1 << 20 else None,
         noun=data.get("noun") if data.get("noun") in NOUNS else NOUNS[0],  # type: ignore[arg-type]
+        left=data.get("left", ""),
+        chosen=bool(data.get("mode")),
     )
 
 
@@ -105,6 +112,15 @@ class Picker:
         self.tier = self._tiers[number]
         mode = chosen_mode(self.tier, self.domain, asked.mode, self.size)
         self.policy = Policy(number, mode, self.domain) if mode is not None else None
+        self.left = self._left(asked)
+
+    def _left(self, asked: Asked) -> Mode | None:
+        """The mode that was chosen and does not fit any more, so that another one stands in its place."""
+        for key in (asked.mode if asked.chosen else "", asked.left):
+            mode = MODES.get(key)
+            if mode is not None and not fit(self.tier, mode, self.domain, self.size).fits:
+                return mode
+        return None
 
     @property
     def tiers(self) -> list[TierRow]:
@@ -188,7 +204,12 @@ class Picker:
                 *silent,
                 Note("crit", "No mode fits.", f"Choose another tier{' or a smaller size' if self.size else ''}."),
             ]
-        return [*silent, *notes(self.policy, self.tier, self._facts, self.noun)]
+        left = (
+            [Note("warn", f"{self.left.label} does not fit now.", f"{self.policy.mode.label} is chosen instead.")]
+            if self.left
+            else []
+        )
+        return [*silent, *left, *notes(self.policy, self.tier, self._facts, self.noun)]
 
     @property
     def refusal(self) -> str:

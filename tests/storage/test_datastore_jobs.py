@@ -191,11 +191,11 @@ def test_a_pool_of_ours_with_images_is_somebody_elses_datastore(storage: Driven)
 
 
 def test_a_foreign_rule_of_the_same_name_stays(storage: Driven) -> None:
-    storage.fake.make_rule("mooring-t2.host", device_class="ssd", domain="rack")
+    storage.fake.make_rule("mooring-t2.host", device_class="tier2", domain="osd")
     _, task = create(storage.row)
     assert run(task).state == "failed"
     assert "exists already and places data otherwise" in task.reason
-    assert storage.fake.rules_by_name["mooring-t2.host"].device_class == "ssd"
+    assert storage.fake.rules_by_name["mooring-t2.host"].domain == "osd"
 
 
 def test_a_foreign_profile_of_the_same_name_stays(storage: Driven) -> None:

@@ -86,6 +86,21 @@ def test_a_choice_is_kept_while_it_fits(storage: Driven, get: Callable[..., Any]
     assert chosen(get(tier=2, domain="host", mode="ec5-2"))["mode"] == "r2"
 
 
+def test_a_choice_that_stops_fitting_is_told_until_the_next_choice(storage: Driven, get: Callable[..., Any]) -> None:
+    page = get(domain="osd", mode="ec17-3")
+    assert page.xpath('//input[@name="left"]/@value') == [""]
+    storage.fake.stop(19, 20)
+    storage.observe()
+    page = get(domain="osd", mode="ec17-3")
+    assert "Encoding 17+3 does not fit now. 2 replicas is chosen instead." in consequences(page)
+    assert page.xpath('//input[@name="left"]/@value') == ["ec17-3"]
+    assert "does not fit now" in consequences(get(domain="osd", mode="r2", left="ec17-3"))
+    assert "does not fit now" not in consequences(get(domain="osd", mode="r2", left=""))
+    storage.fake.start(19, 20)
+    storage.observe()
+    assert "does not fit now" not in consequences(get(domain="osd", mode="r2", left="ec17-3"))
+
+
 def test_both_figures_are_told(storage: Driven, get: Callable[..., Any]) -> None:
     told = consequences(get(domain="osd", mode="ec17-3"))
     assert "Loses nothing after any 3 disks are lost" in told
