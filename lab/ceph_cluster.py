@@ -128,9 +128,12 @@ def _may_run(node: Node, osd: Osd) -> bool:
 
 def _register(client: Client, placed: Sequence[tuple[Node, Osd]]) -> None:
     """Makes the cluster know each OSD that it does not know. One that somebody removed comes back empty."""
-    known = set(up_osds(client))
+    known = {entry["id"] for entry in client.ask("osd tree")["nodes"]}  # strays are not among them
     unknown = [(node, osd) for node, osd in placed if osd.number not in known]
-    ceph_daemons.make_osds([(node, osd) for node, osd in unknown if ceph_files.osd_registered(node, osd)])
+    removed = [(node, osd) for node, osd in unknown if ceph_files.osd_registered(node, osd)]
+    for node, osd in removed:
+        _purge_stray(client, node, osd)
+    ceph_daemons.make_osds(removed)
     for node in {node for node, _ in unknown}:
         client.ask("osd crush add-bucket", name=node.name, type="host")
         client.ask("osd crush move", name=node.name, args=["root=default"])
@@ -143,6 +146,14 @@ def _register(client: Client, placed: Sequence[tuple[Node, Osd]]) -> None:
         client.ask("osd crush add", id=osd.number, weight=_WEIGHT, args=["root=default", f"host={node.name}"])
         client.ask("osd crush set-device-class", more={"class": osd.tier}, ids=[osd.name])
         ceph_files.note_registered(node, osd)
+
+
+def _purge_stray(client: Client, node: Node, osd: Osd) -> None:
+    """Ends what is left of an OSD that was removed: one still running then puts itself back, without key and place."""
+    ceph_daemons.end(node, osd)
+    if osd.number in up_osds(client):
+        client.ask("osd down", ids=[str(osd.number)])
+        client.ask("osd purge-actual", id=osd.number, yes_i_really_mean_it=True)
 
 
 def _start(placed: Sequence[tuple[Node, Osd]]) -> None:

@@ -22,7 +22,7 @@ daemons() {
 process_of() {
     local pid
     pid=$(cat "$run/$1.pid" 2>/dev/null) || return 1
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "^[^ ]*ceph-${1%%.*} .*-i ${1#*.} " || return 1
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q "^[^ ]*ceph-${1%%.*} .*-i ${1#*.} " || return 1
     echo "$pid"
 }
 
