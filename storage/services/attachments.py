@@ -15,10 +15,10 @@ from django.utils import timezone
 from infrastructure.drivers.base import DriverError, HostDriver, RbdPool, Unreachable
 from infrastructure.models import Node
 from infrastructure.services.endpoints import driver
-from panel.live.poke import poke
 from panel.trust.encryption import decrypt
 from storage.choices import AttachmentState, DatastoreState, Use
 from storage.models import Attachment, Cluster, Datastore, StorageRevision
+from storage.services.observed import announce
 
 PREFIX = "mooring-"
 
@@ -134,18 +134,15 @@ def _record(rows: Sequence[Attachment], state: str, reason: str) -> None:
             row.state, row.reason, row.checked_at = (state if row.wanted else AttachmentState.LEAVING), reason, now
         Attachment.objects.bulk_update(rows, ["state", "reason", "checked_at"])
         if changed:
-            _announce()
+            StorageRevision.bump()
+            announce()
 
 
 def _forget(row: Attachment) -> None:
     with transaction.atomic():
         row.delete()
-        _announce()
-
-
-def _announce() -> None:
-    rev = StorageRevision.bump()
-    transaction.on_commit(lambda: poke("storage", rev), robust=True)
+        StorageRevision.bump()
+        announce()
 
 
 def _fsid(cluster: Cluster) -> UUID:
