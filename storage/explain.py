@@ -96,16 +96,16 @@ def explain(check: HealthCheck, facts: ClusterFacts, down_since: Mapping[int, da
 
 
 def _disks_down(facts: ClusterFacts, down_since: Mapping[int, datetime | None]) -> tuple[str, datetime | None] | None:
-    """ "Disk CS8 on secondnode2 is offline", or how many are; since the first of them."""
+    """ "Disk CS8 on secondnode2 went offline", or how many did; since the first of them."""
     down = [disk for disk in facts.disks if not disk.up]
     if not down:
         return None
     since = _first(down_since.get(disk.id) for disk in down)
     if len(down) == 1:
-        return f"Disk CS{down[0].id} on {down[0].host or 'no node'} is offline", since
+        return f"Disk CS{down[0].id} on {down[0].host or 'no node'} {'went' if since else 'is'} offline", since
     hosts = sorted({disk.host for disk in down})
     where = f" on {hosts[0]}" if len(hosts) == 1 else f" on {len(hosts)} nodes"
-    return f"{len(down)} disks{where} are offline", since
+    return f"{len(down)} disks{where} {'went' if since else 'are'} offline", since
 
 
 def _first(moments: Iterable[datetime | None]) -> datetime | None:

@@ -13,6 +13,12 @@ from storage.drivers.facts import ClusterFacts, Space
 from storage.redundancy import MODES, counted
 from storage.services.policies import Tier, Tiers
 
+_TIER_SHORT = {
+    0: "Backups and cold data",
+    1: "VEs, HDD and SSD cache",
+    2: "Hot data on SSD",
+    3: "NVMe, lowest latency",
+}
 # What a tier's "usable left" is reckoned for: as many copies over hosts as it can have, up to this.
 USUAL_COPIES = 3
 
@@ -143,11 +149,30 @@ def self_heal(facts: ClusterFacts, began: int) -> SelfHeal:
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of space for the columns of a table."""
+
+    name: str
+    size: int
+
+    def words(self, value: int) -> str:
+        """ "6.1"; "<0.1" for a trace."""
+        amount = value / self.size
+        return "<0.1" if 0 < amount < 0.05 else f"{amount:,.1f}"
+
+
+def unit_of(sizes: Iterable[int]) -> Unit:
+    """TiB where the largest has one, else GiB."""
+    return Unit("TiB", 1 << 40) if max(sizes, default=0) >= 1 << 40 else Unit("GiB", 1 << 30)
+
+
+@dataclass(frozen=True, slots=True)
 class TierRow:
     """A tier, or the disks of a device class that is none: those have no mode. `usable`: what still fits in `mode`."""
 
     tier: int | None
     name: str
+    short: str
     meaning: str
     disks: int
     space: Space
@@ -173,19 +198,21 @@ def _tier_row(facts: ClusterFacts, tier: Tier) -> TierRow:
     return TierRow(
         tier=tier.number,
         name=f"Tier {tier.number}",
+        short=_TIER_SHORT[tier.number],
         meaning=", ".join(TIER_MEANING[tier.number]),
         disks=sum(disk.tier == tier.number for disk in facts.disks),
         space=_space_of(facts, f"tier{tier.number}"),
         usable=tier.usable(mode, "host"),
         mode=mode.label,
-        why="" if hosts >= USUAL_COPIES else f"{counted(hosts, 'host')} only",
+        why="" if hosts >= USUAL_COPIES else counted(hosts, "host"),
     )
 
 
 def _class_row(facts: ClusterFacts, device_class: str) -> TierRow:
     disks = sum(disk.device_class == device_class for disk in facts.disks)
     space = _space_of(facts, device_class)
-    return TierRow(None, device_class or "No class", "no tier of Mooring", disks, space)
+    name = device_class or "No class"
+    return TierRow(None, name, "no tier of Mooring", "its disks take no data of Mooring", disks, space)
 
 
 def _space_of(facts: ClusterFacts, device_class: str) -> Space:

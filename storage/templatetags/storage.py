@@ -7,6 +7,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from storage.overview import Unit
+
 register = template.Library()
 
 
@@ -17,3 +19,9 @@ def node_link(name: str, nodes: Mapping[str, int]) -> SafeString | str:
     if pk is None:
         return name
     return format_html('<a href="{}">{}</a>', reverse("infrastructure:node", args=[pk]), name)
+
+
+@register.simple_tag
+def in_unit(value: int, unit: Unit) -> str:
+    """Bytes as a bare number of a unit that the header names: "6.1"."""
+    return unit.words(value)

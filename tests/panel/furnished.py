@@ -22,8 +22,13 @@ from panel.accounts.models import RoleBinding, User
 from panel.audit.models import AuditRecord
 from panel.audit.services import record
 from panel.preferences.models import SavedView
+from storage.drivers.facts import HealthCheck
+from storage.models import Cluster, Datastore
 from tasks.models import Task, TaskLane, TaskLine, TaskLock, TaskStep, TaskTarget
 from tests.infrastructure.page_rows import make_node, make_ve
+from tests.storage.samples import cluster_facts, make_cluster
+
+RAISED = HealthCheck("OSD_NEARFULL", "HEALTH_WARN", "1 nearfull osd(s)", ("osd.1 is near full",))
 
 # (pattern of the route, its parameters): the objects they name, by the attributes of Part.
 SLOTS = (
@@ -37,6 +42,8 @@ SLOTS = (
     (r"setup/users/<int:pk>/", {"pk": "user"}),
     (r"preferences/views/<slug:table>/<int:pk>/", {"table": "table", "pk": "view"}),
     (r"preferences/(?:columns|views)/<slug:table>/", {"table": "table"}),
+    (r"storage/disks/<int:number>/", {"number": "disk"}),
+    (r"storage/datastores/<int:pk>/", {"pk": "datastore"}),
 )
 
 
@@ -53,6 +60,8 @@ class Part:
     binding: RoleBinding
     session: UserSession
     view: SavedView
+    disk: str  # its number
+    datastore: Datastore
     table: str = "ves-table"
     more: dict[str, Any] = field(default_factory=dict)
 
@@ -78,6 +87,7 @@ def furnish(name: str, user: User) -> Part:
     TaskLane.objects.create(task=more["running"], key="lane", limit=2, label=f"{name}-lane")
     TaskLock.objects.create(task=more["running"], key=f"node:{node.pk}")
     key = f"key-of-{name}"
+    cluster = Cluster.objects.first() or make_cluster(facts=cluster_facts(checks=(RAISED,), racks=("a", "b", "c")))
     session = UserSession.objects.create(user=user, session_key=key, ip="192.0.2.1", user_agent=f"{name}-browser")
     return Part(
         name=name,
@@ -89,8 +99,11 @@ def furnish(name: str, user: User) -> Part:
         binding=user.role_bindings.first() or RoleBinding.objects.create(user=user, role="viewer"),
         session=session,
         view=SavedView.objects.create(owner=user, table="ves-table", name=f"{name}-view", query="q=1"),
+        disk=str(cluster.disks.earliest("number").number),
+        datastore=Datastore.objects.create(cluster=cluster, name=f"{name}-store", tier=1, mode="r2", domain="host",
+                                           state="ready", pool=f"{name}-pool", data_pool=f"{name}-pool"),
         more=more,
-    )
+    )  # fmt: skip
 
 
 @contextmanager

@@ -29,6 +29,7 @@ QUERIES = (
     "?q={payload}&scope={payload}&sort={payload}&columns={payload}&page={payload}", "?q=pwn", "?range=7d",
     "?text={payload}&node={payload}&initiator={payload}&status={payload}", "?next={payload}&query={payload}",
     "?action=stop&ve={ve}", "?action=migrate&ve={ve}", "?action=location&node={node}", "?of=ve&ve={ve}",
+    "?map={payload}&range={payload}&tier={payload}&host={payload}", "?map=fill", "?map=latency",
     "?open={parent}", "?open={node}&selected=ve:{ve}", "?target={other}", "?ve={ve}",
 )  # fmt: skip
 
@@ -97,7 +98,7 @@ KEPT = {
     "TaskStep.undo_name", "SavedView.table", "ColumnChoice.table", "AuditRecord.target_type", "Removal.kind",
     "User.password", "ConsoleTicket.digest", "TaskLane.key", "TaskLock.key", "Beat.name", "Session.session_key",
     "Session.session_data", "UserSession.session_key", "Span.name", "Span.state", "Node.host_key",
-    "ContentType.app_label", "ContentType.model", "Permission.codename",
+    "Datastore.mode", "Datastore.domain", "ContentType.app_label", "ContentType.model", "Permission.codename",
 }  # fmt: skip
 LEAVES = {"Task.params", "TaskStep.undo_args", "ColumnChoice.columns", "Task.phases", "TaskStep.samples", "Beat.detail"}
 
@@ -125,7 +126,7 @@ def poisoned(column: Any, row: Model) -> Any:
         return None
     text = f"{PAYLOAD}{row.pk}" if column.unique else PAYLOAD
     longest = column.max_length or 500
-    return text if len(text) <= longest else PAYLOAD[:longest]
+    return text if len(text) <= longest else f"{row.pk if column.unique else ''}{PAYLOAD}"[:longest]
 
 
 def leaves(value: Any) -> Any:
