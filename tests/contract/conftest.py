@@ -72,3 +72,6 @@ def _lab(request: pytest.FixtureRequest) -> Subject:
     primary, peer = (registry.driver_for(endpoints[name]) for name in ("primary", "secondnode1"))
     found = {ve.name: ve.uuid for ve in primary.ves()}
     return Subject(primary, found["vmtest"], found["ct1"], peer, unsafe=True)
+
+
+from tests.contract.storage_subjects import lab_storage, storage, storage_subject  # noqa: E402, F401

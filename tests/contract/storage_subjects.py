@@ -108,8 +108,8 @@ class LabSubject:
                 self.cluster.remove_profile(profile.name)
 
 
-@contextmanager
-def lab_cluster() -> Iterator[tuple[Lab, StorageCluster]]:
+@pytest.fixture(scope="session")
+def lab_storage() -> Iterator[tuple[Lab, StorageCluster]]:
     """The lab's Ceph, up, and the driver as a user with the panel's capabilities."""
     lab = Lab(ROOT, INSTANCE)
     lab.run("up")
@@ -119,3 +119,16 @@ def lab_cluster() -> Iterator[tuple[Lab, StorageCluster]]:
         yield lab, cluster
     finally:
         registry.drop_all()
+
+
+@pytest.fixture(params=["fake", pytest.param("lab", marks=pytest.mark.lab)])
+def storage_subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    made: Subject
+    made = FakeSubject() if request.param == "fake" else LabSubject(*request.getfixturevalue("lab_storage"))
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def storage(storage_subject: Subject) -> StorageCluster:
+    return storage_subject.cluster
