@@ -107,19 +107,25 @@ def completed(task: Task) -> None:
     assert task.state == "completed", f"{task.state}: {task.reason} {task.advice} {steps_of(task)} {task.traceback}"
 
 
+@contextmanager
+def panel_of(lab: RunningLab, admin: User) -> Iterator[OnboardedLab]:
+    """A panel with its keys, which are installed on the lab's nodes; no node is added yet."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages, "send", lambda task_id, queue: True)
+        ca.ensure_panel_certificate()
+        ssh_key.ensure_ssh_key()
+        made = OnboardedLab(lab, admin)
+        for node in lab.nodes:
+            made.install_key(node.name)
+        yield made
+        registry.drop_all()
+
+
 @pytest.fixture
-def panel_lab(
-    lab: RunningLab, transactional_db: None, make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[OnboardedLab]:
-    """The lab and a panel with its keys, which are installed on the nodes; no node is added yet."""
-    monkeypatch.setattr(messages, "send", lambda task_id, queue: True)
-    ca.ensure_panel_certificate()
-    ssh_key.ensure_ssh_key()
-    made = OnboardedLab(lab, make_user("admin", "administrator"))
-    for node in lab.nodes:
-        made.install_key(node.name)
-    yield made
-    registry.drop_all()
+def panel_lab(lab: RunningLab, transactional_db: None, make_user: Callable[..., User]) -> Iterator[OnboardedLab]:
+    """The lab and its panel."""
+    with panel_of(lab, make_user("admin", "administrator")) as made:
+        yield made
 
 
 @pytest.fixture

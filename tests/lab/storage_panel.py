@@ -173,10 +173,17 @@ def _definition(xml: str, name: str, pool: "attachments.RbdPool", image: str) ->
     return etree.tostring(root, encoding="unicode")
 
 
+@contextmanager
+def connected(nodes: OnboardedLab) -> Iterator[StoragePanel]:
+    """The cluster of a lab, connected through its node primary, which is set up."""
+    cluster, task = clusters.connect(user=nodes.admin, name="storage1", through=nodes.node("primary"))
+    completed(nodes.run(task))
+    yield StoragePanel(nodes, cluster)
+    storage_registry.drop_all()
+
+
 @pytest.fixture
 def storage_panel(onboarded_lab: OnboardedLab) -> Iterator[StoragePanel]:
-    """The lab with its nodes set up and its cluster connected through primary."""
-    cluster, task = clusters.connect(user=onboarded_lab.admin, name="storage1", through=onboarded_lab.node("primary"))
-    completed(onboarded_lab.run(task))
-    yield StoragePanel(onboarded_lab, cluster)
-    storage_registry.drop_all()
+    """The lab with its nodes set up and its cluster connected."""
+    with connected(onboarded_lab) as made:
+        yield made

@@ -12,7 +12,7 @@ from infrastructure.services import nodes
 from panel.trust.encryption import encrypt
 from storage.drivers import registry
 from storage.models import Cluster, Disk
-from storage.services import disks, observed
+from storage.services import disks, new_disk, observed
 from storage.services.access import driver
 from tasks.models import Task
 from tasks.services import cancel
@@ -111,6 +111,45 @@ def test_a_disk_changes_its_tier_with_data_in_use_and_half_way_goes_back(storage
     storage.slow(0)
     until(lambda: storage.groups_on(3) == [])
     assert storage.checksum() == before
+
+
+def test_a_released_disk_leaves_nothing_and_a_spare_one_becomes_a_disk(storage: StorageLab) -> None:
+    lab, panel, before = storage.panel.lab, storage.panel, storage.checksum()
+    primary = panel.node("primary")
+    path = lab.run("add-spare", "primary").strip()
+
+    offered = {each.path: each for each in new_disk.offered(primary)}
+    assert offered[path].reason == "" and offered[path].size == 4 << 30
+    assert [each for each in offered.values() if not each.reason] == [offered[path]], "the host's own are not offered"
+
+    task = panel.run(new_disk.add(user=panel.admin, cluster=storage.cluster, node=primary, path=path, tier=1))
+    completed(task)
+    made = storage.cluster.disks.order_by("number").last()
+    assert made is not None and (made.tier, made.host, made.up, made.taken) == (1, "primary", True, True)
+    assert storage.tier_of(made.number) == "tier1"
+    folder = f"/var/lib/ceph/osd/ceph-{made.number}"
+    assert lab.exec("primary", "stat", "-c", "%a %U", f"{folder}/keyring").split() == ["600", "ceph"]
+    assert key_of(storage, made.number) not in "\n".join(lines_of(task))
+    assert why_not(primary, path) == "Is a disk of a Ceph cluster"
+    until(lambda: storage.groups_on(made.number) != [])
+
+    task = panel.run(disks.release(user=panel.admin, disk=storage.disk(made.number)))
+    completed(task)
+    assert made.number not in told(lab, "osd", "ls")
+    assert f"osd.{made.number}" not in {row["entity"] for row in told(lab, "auth", "ls")["auth_dump"]}
+    assert not lab.attempt("exec", "primary", "test", "-e", folder).returncode == 0
+    assert lab.exec("primary", "wipefs", "--no-act", "--noheadings", path).strip() == ""
+    assert why_not(primary, path) == ""
+    assert storage.checksum() == before
+
+
+def why_not(node: Node, path: str) -> str:
+    """Why the device cannot be used; "" when it is offered."""
+    return next(each.reason for each in new_disk.offered(node) if each.path == path)
+
+
+def key_of(storage: StorageLab, number: int) -> str:
+    return ceph(storage.panel.lab, "auth", "print-key", f"osd.{number}").strip()
 
 
 def reread(task: Task) -> Task:
