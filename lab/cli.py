@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab import ceph_cluster, ceph_layout, lifecycle, status
+from lab import ceph_cluster, ceph_layout, lifecycle, spares, status
 from lab.errors import LabError
 from lab.instance import DEFAULT_NAME, NODE_NAMES, Instance, load, locked, require_root
 from lab.node import Node
@@ -67,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         ("disk-on", "start it again and wait until it is up"),
     ):
         commands.add_parser(name, help=text).add_argument("disk", type=int, metavar="N")
+    spare = commands.add_parser("add-spare", help="give a node an empty spare disk until the lab goes down; its path")
+    spare.add_argument("node", choices=NODE_NAMES, metavar="NODE")
     execute = commands.add_parser("exec", help="run a command inside a node, as root; a login shell without one")
     execute.add_argument("node", choices=NODE_NAMES, metavar="NODE")
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD…")
@@ -99,5 +101,7 @@ def _change(instance: Instance, arguments: argparse.Namespace) -> None:
         node.power_off()
     elif arguments.command == "power-on":
         lifecycle.power_on(node)
+    elif arguments.command == "add-spare":
+        print(spares.add(node))
     else:
         lifecycle.set_link(node, up=arguments.command == "heal")

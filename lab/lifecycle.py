@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import accel, ceph_cluster, ceph_files, guest_image, network, ves
+from lab import accel, ceph_cluster, ceph_files, guest_image, network, spares, ves
 from lab.errors import LabError
 from lab.instance import CACHE, DEFAULT_NAME, Instance, cache_locked, siblings
 from lab.node import Node, nodes
@@ -73,6 +73,8 @@ def down(instance: Instance, *, purge: bool) -> None:
         together(lambda node: node.power_off(), lab_nodes)
         network.delete_switch(instance)
         _release_subnet(instance)
+    for node in lab_nodes:
+        spares.release(node)
     if purge:
         instance.forget()
         return

@@ -111,6 +111,18 @@ class DiskKeeper(Protocol):
         ...
 
 
+class DiskMaker(Protocol):
+    """New disks."""
+
+    def make_disk(self, uuid: str, key: str) -> int:
+        """Give a new disk a number, and its key (cephx, a secret) to the cluster; the number."""
+        ...
+
+    def place_disk(self, disk: int, *, host: str, weight: float) -> bool:
+        """Put a disk below a CRUSH host, which is made below the root if need be. False when it lies there already."""
+        ...
+
+
 class SettingsKeeper(Protocol):
     """What is set for all disks."""
 
@@ -123,7 +135,7 @@ class SettingsKeeper(Protocol):
         ...
 
 
-class StorageCluster(ClusterObserver, PoolKeeper, DiskKeeper, SettingsKeeper, Protocol):
+class StorageCluster(ClusterObserver, PoolKeeper, DiskKeeper, DiskMaker, SettingsKeeper, Protocol):
     """A storage cluster."""
 
     def close(self) -> None:

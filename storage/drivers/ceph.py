@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from storage.drivers import ceph_disks, ceph_pools, ceph_settings
+from storage.drivers import ceph_disks, ceph_new_disk, ceph_pools, ceph_settings
 from storage.drivers.base import Access
 from storage.drivers.ceph_connection import Connection
 from storage.drivers.ceph_crush import crush
@@ -95,6 +95,14 @@ class CephCluster:
 
     def purge(self, disk: int) -> bool:
         return self._change(lambda round_: ceph_disks.purge(round_, disk), f"remove disk {disk}")
+
+    def make_disk(self, uuid: str, key: str) -> int:
+        return self._change(lambda round_: ceph_new_disk.make(round_, uuid, key), "take a new disk")
+
+    def place_disk(self, disk: int, *, host: str, weight: float) -> bool:
+        return self._change(
+            lambda round_: ceph_new_disk.place(round_, disk, host=host, weight=weight), f"place disk {disk}"
+        )
 
     def set_options(self, options: Mapping[str, str | None]) -> bool:
         return self._change(lambda round_: ceph_settings.set_options(round_, options), "set recovery options")

@@ -29,7 +29,10 @@ _ON_OWN_NAMES = (
     ("osd erasure-code-profile set", "name"),
     ("osd erasure-code-profile rm", "name"),
 )
-_ON_DISKS = ("osd crush set-device-class", "osd crush rm-device-class", "osd in", "osd out")
+_ON_DISKS = (
+    *("osd crush set-device-class", "osd crush rm-device-class", "osd in", "osd out"),
+    *("osd new", "osd crush add"),
+)
 _MARKS = ("osd set-nearfull-ratio", "osd set-backfillfull-ratio", "osd set-full-ratio")
 _OF_MANAGER = ("osd df", "osd perf", "pg dump", "osd safe-to-destroy", "osd purge")
 

@@ -33,13 +33,17 @@ class Round:
         """Have the monitors change something."""
         self._send(self.handle.mon_command, command, words)
 
+    def give(self, command: str, data: bytes, **words: object) -> Any:
+        """Have the monitors change something that comes with data, such as a secret; their answer."""
+        return self._read(command, self._send(self.handle.mon_command, command, words, data))
+
     def do_by_manager(self, command: str, **words: object) -> None:
         """Have the manager change something."""
         self._send(self.handle.mgr_command, command, words)
 
-    def _send(self, send: Any, command: str, words: dict[str, object]) -> bytes:
+    def _send(self, send: Any, command: str, words: dict[str, object], data: bytes = b"") -> bytes:
         with translating(self.where, command):
-            number, answer, said = send(json.dumps({"prefix": command, "format": "json", **words}), b"")
+            number, answer, said = send(json.dumps({"prefix": command, "format": "json", **words}), data)
         if number != 0:
             raise failure(abs(number), _as_text(said), self.where, command)
         return bytes(answer)

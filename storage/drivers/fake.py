@@ -45,6 +45,7 @@ class FakeCluster(FakeSettings):
         self.flags: tuple[str, ...] = ()
         self.manager_answers = True
         self.closed = False
+        self.keys: dict[int, str] = {}  # of disks that were made here
 
     # Making it what a test needs
 
@@ -191,6 +192,23 @@ class FakeCluster(FakeSettings):
         for bucket in tuple(self.buckets.values()):
             children = tuple(child for child in bucket.children if child != disk)
             self.buckets[bucket.id] = replace(bucket, children=children)
+        return True
+
+    # DiskMaker
+
+    def make_disk(self, uuid: str, key: str) -> int:
+        self._enter("make_disk")
+        number = next(each for each in range(len(self.disks) + 1) if each not in self.disks)
+        self.disks[number] = DiskFacts(number, uuid, "", "", up=False, taken=False, crush_weight=0, reweight=1.0)
+        self.keys[number] = key
+        return number
+
+    def place_disk(self, disk: int, *, host: str, weight: float) -> bool:
+        self._enter("place_disk")
+        if self._disk(disk).host == host:
+            return False
+        self.change(disk, host=host, crush_weight=weight)
+        self._put(disk, self.add_bucket(host, "host").name)
         return True
 
     def _disk(self, number: int) -> DiskFacts:

@@ -1,7 +1,9 @@
 """Steps that the jobs about a disk share."""
 
+import time
 from collections.abc import Callable
 
+from infrastructure.drivers.base import Conflict
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts
 from storage.models import Cluster
@@ -12,6 +14,7 @@ from tasks.recovery import Recovery
 from tasks.runner import TaskRun
 
 LOCK, SHARES = "disk:{disk_id}", "cluster:{cluster_id}"
+DOWN_SECONDS = 90.0  # a monitor believes that a silent disk is down after 20 s, and more when it stutters
 Look = Callable[[], ClusterFacts]
 
 
@@ -33,3 +36,18 @@ def open_cluster(cluster_id: int) -> tuple[StorageCluster, Look]:
         return facts
 
     return engine, look
+
+
+def purge(engine: StorageCluster, number: int, waiting: Callable[[], None]) -> None:
+    """Remove a disk whose service was stopped. Ceph refuses while it counts as up or its manager lags behind."""
+    end = time.monotonic() + DOWN_SECONDS
+    while True:
+        try:
+            engine.purge(number)
+        except Conflict:
+            if time.monotonic() > end:
+                raise
+        else:
+            return
+        waiting()
+        time.sleep(0.5)

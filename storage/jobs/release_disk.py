@@ -1,14 +1,12 @@
 """Releasing a disk: its data moves elsewhere, then its service, its place in the cluster and its folder are removed."""
 
-import time
-
-from infrastructure.drivers.base import Conflict, DriverError
+from infrastructure.drivers.base import DriverError
 from infrastructure.models import Node
 from infrastructure.services.endpoints import driver as node_driver
 from infrastructure.services.errors import NotPossible
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts, DiskFacts
-from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, recover
+from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, purge, recover
 from storage.services import chunk_service, disk_checks
 from storage.services.chunk_service import ChunkService
 from storage.services.disk_progress import Movement, follow
@@ -17,7 +15,6 @@ from tasks.registry import job, undo
 from tasks.runner import TaskRun
 
 BACK = "storage.disk.release.back"
-DOWN_SECONDS = 90.0  # a monitor believes that a silent disk is down after 20 s, and more when it stutters
 _PHASES = ("Check", "Move data", "Remove")
 
 
@@ -109,22 +106,8 @@ def _purge(run: TaskRun, engine: StorageCluster, look: Look, number: int, uuid: 
             step.already_done(f"CS{number} is not in the cluster")
             return
         step.command(["ceph", "osd", "purge", str(number), "--yes-i-really-mean-it"])
-        end = time.monotonic() + DOWN_SECONDS
-        while not _purged(engine, number, end):
-            step.progress(None, "Waiting until the monitors know that it stopped")
-            time.sleep(0.5)
+        purge(engine, number, lambda: step.progress(None, "Waiting until the monitors know that it stopped"))
         look()
-
-
-def _purged(engine: StorageCluster, number: int, end: float) -> bool:
-    """False while Ceph refuses because the disk counts as up, or because the managers do not know of it yet."""
-    try:
-        engine.purge(number)
-    except Conflict:
-        if time.monotonic() > end:
-            raise
-        return False
-    return True
 
 
 def _clean(run: TaskRun, service: ChunkService | None, number: int, host: str) -> None:

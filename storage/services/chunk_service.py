@@ -72,6 +72,11 @@ class ChunkService:
     def folder(self) -> str:
         return f"/var/lib/ceph/osd/ceph-{self.number}"
 
+    @property
+    def drop_in(self) -> str:
+        """Where the panel keeps what it adds to the service's unit."""
+        return f"/etc/systemd/system/ceph-osd@{self.number}.service.d"
+
     def is_ours(self) -> bool:
         """Whether the node's folder is of this very disk: the number may be another's by now."""
         try:
@@ -105,25 +110,31 @@ class ChunkService:
                 return bool(running)
         raise JobFailed(f"The service of CS{self.number} does not end.", "Look at its process on the node.")
 
-    def remove(self, tell: Tell) -> list[str]:
-        """Remove the folder and the labels on the devices it links to; what was left on purpose, in words."""
+    def remove(self, tell: Tell, *, was_empty: bool = False) -> list[str]:
+        """Remove the folder and the labels on the devices it links to; what was left on purpose, in words.
+
+        was_empty: the device held nothing before this disk, so that a store without a label is this disk's, too.
+        """
         if not self.is_ours():
             return []
-        left = [words for link in _LINKS if (words := self._unlabel(link, tell))]
+        left = [words for link in _LINKS if (words := self._unlabel(link, tell, was_empty=was_empty))]
+        if under_systemd(self.host):
+            self._do(tell, ["rm", "-rf", "--", self.drop_in])
+            self._do(tell, ["systemctl", "daemon-reload"])
         if self.host.run(["mountpoint", "-q", self.folder], check=False).code == 0:
             self._do(tell, ["umount", self.folder])
         self._do(tell, ["rm", "-rf", "--one-file-system", "--", self.folder])
         return left
 
-    def _unlabel(self, link: str, tell: Tell) -> str:
+    def _unlabel(self, link: str, tell: Tell, *, was_empty: bool) -> str:
         found = self.host.run(["sh", "-c", _DEVICE, "sh", f"{self.folder}/{link}"], check=False)
         device = found.stdout.decode().strip() if found.code == 0 else ""
         if not device:
             return ""
         label = self.host.run(["ceph-bluestore-tool", "show-label", "--dev", device], check=False)
-        if label.code != 0:
+        if label.code != 0 and not was_empty:
             return ""  # no label: nothing that could be taken for a disk of the cluster
-        if label_uuid(label.stdout) != self.uuid:
+        if label.code == 0 and label_uuid(label.stdout) != self.uuid:
             return f"{device} carries the label of another disk and was left alone"
         self._do(tell, ["dd", "if=/dev/zero", f"of={device}", "bs=1M", "count=1", "conv=fsync,notrunc"])
         if device.startswith(("/dev/dm-", "/dev/mapper/")):

@@ -137,7 +137,7 @@ def test_a_released_disk_leaves_nothing_and_a_spare_one_becomes_a_disk(storage: 
     completed(task)
     assert made.number not in told(lab, "osd", "ls")
     assert f"osd.{made.number}" not in {row["entity"] for row in told(lab, "auth", "ls")["auth_dump"]}
-    assert not lab.attempt("exec", "primary", "test", "-e", folder).returncode == 0
+    assert lab.attempt("exec", "primary", "test", "-e", folder).returncode != 0
     assert lab.exec("primary", "wipefs", "--no-act", "--noheadings", path).strip() == ""
     assert why_not(primary, path) == ""
     assert storage.checksum() == before
