@@ -1,12 +1,13 @@
 """Ceph's health checks in the panel's words: what is wrong, what it means for the data, what to do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.drivers.facts import ClusterFacts, HealthCheck
+from storage.drivers.facts import ClusterFacts, DiskFacts, HealthCheck
 
 ERROR = "HEALTH_ERR"
+GIVEN_UP = "DISK_FAILED"  # a finding of the panel's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +73,24 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 
 
-def explanations(facts: ClusterFacts, down_since: Mapping[int, datetime | None]) -> list[Explanation]:
-    """All checks, the worst first and muted ones last; `down_since`: disk → since when the panel saw it down."""
-    made = [explain(check, facts, down_since) for check in facts.checks]
+Moments = Mapping[int, datetime | None]
+
+
+def explanations(facts: ClusterFacts, down_since: Moments) -> list[Explanation]:
+    """All checks, the worst first and muted ones last; `down_since`: disk → since when the panel saw it down.
+
+    Ceph says nothing of a disk any more that it has given up; the panel does until it is replaced or released.
+    """
+    made = [*(explain(check, facts, down_since) for check in facts.checks), *_given_up(facts, down_since)]
     return sorted(made, key=lambda each: (each.muted, each.tone != "crit", each.since is None))
 
 
-def explain(check: HealthCheck, facts: ClusterFacts, down_since: Mapping[int, datetime | None]) -> Explanation:
+def explain(check: HealthCheck, facts: ClusterFacts, down_since: Moments) -> Explanation:
     means, todo = _WORDS.get(check.code, ("", "Ceph says more with: ceph health detail."))
     fact, since = check.summary, None
-    if check.code == "OSD_DOWN":
-        fact, since = _disks_down(facts, down_since) or (check.summary, None)
+    down = [disk for disk in facts.disks if not disk.up and disk.taken]
+    if check.code == "OSD_DOWN" and down:
+        fact, since = _told(down, "went offline", down_since)
     return Explanation(
         code=check.code,
         tone="crit" if check.severity == ERROR else "warn",
@@ -95,18 +103,22 @@ def explain(check: HealthCheck, facts: ClusterFacts, down_since: Mapping[int, da
     )
 
 
-def _disks_down(facts: ClusterFacts, down_since: Mapping[int, datetime | None]) -> tuple[str, datetime | None] | None:
+def _given_up(facts: ClusterFacts, down_since: Moments) -> list[Explanation]:
+    """Disks that are down and that Ceph places nothing on any more."""
+    failed = [disk for disk in facts.disks if not disk.up and not disk.taken]
+    if not failed:
+        return []
+    fact, since = _told(failed, "failed", down_since)
+    means = "The cluster no longer counts on it: what it held is rebuilt on other disks where there is room."
+    return [Explanation(GIVEN_UP, "warn", fact, means, "Replace it, or release it in Nodes and disks.", since=since)]
+
+
+def _told(disks: Sequence[DiskFacts], what: str, down_since: Moments) -> tuple[str, datetime | None]:
     """ "Disk CS8 on secondnode2 went offline", or how many did; since the first of them."""
-    down = [disk for disk in facts.disks if not disk.up]
-    if not down:
-        return None
-    since = _first(down_since.get(disk.id) for disk in down)
-    if len(down) == 1:
-        return f"Disk CS{down[0].id} on {down[0].host or 'no node'} {'went' if since else 'is'} offline", since
-    hosts = sorted({disk.host for disk in down})
-    where = f" on {hosts[0]}" if len(hosts) == 1 else f" on {len(hosts)} nodes"
-    return f"{len(down)} disks{where} {'went' if since else 'are'} offline", since
-
-
-def _first(moments: Iterable[datetime | None]) -> datetime | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+    known = [moment for disk in disks if (moment := down_since.get(disk.id)) is not None]
+    since = min(known, default=None)
+    if len(disks) == 1:
+        return f"Disk CS{disks[0].id} on {disks[0].host or 'no node'} {what}", since
+    hosts = sorted({disk.host for disk in disks})
+    where = hosts[0] if len(hosts) == 1 else f"{len(hosts)} nodes"
+    return f"{len(disks)} disks on {where} {what}", since

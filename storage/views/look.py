@@ -106,3 +106,9 @@ def cluster_actions(request: HttpRequest) -> dict[str, Action]:
             "disconnect", "Disconnect…", "plug-connected-x", reverse("storage:disconnect"), "dialog", refused, True
         ),
     }
+
+
+def add_datastore(request: HttpRequest) -> Action:
+    """The Overview's first button."""
+    refused = "" if can(user_of(request), "storage.manage") else NO_ROLE
+    return Action("datastore", "Datastore", "plus", reverse("storage:datastore_add"), "link", refused)

@@ -17,7 +17,7 @@ from storage.explain import Explanation, explanations
 from storage.overview import Physical, SelfHeal, Services, share
 from storage.status import disk_status
 from storage.views.graphs import cluster_figures, forecast
-from storage.views.look import Look, look_at_cluster, page_context
+from storage.views.look import Look, add_datastore, look_at_cluster, page_context
 
 REGIONS = ("page-title", "tab-panel")
 
@@ -30,6 +30,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
     context = page_context(request, look.cluster.name if look else "Storage", look)
     if look is not None and look.facts is not None:
         context |= _content(request, look, look.facts)
+        context["actions"]["datastore"] = add_datastore(request)
     return render_page(request, "storage/overview.html", context, regions=REGIONS)
 
 

@@ -113,6 +113,23 @@ def test_what_is_rebuilt_is_told_with_its_speed_and_how_long_it_takes(viewer: Us
     assert "480 MiB of 960 MiB" in heal
 
 
+def test_a_disk_that_ceph_gave_up_is_told_although_ceph_finds_nothing_wrong(viewer: User, client_of: Any) -> None:
+    facts = cluster_facts()
+    make_cluster(facts=replace(facts, disks=(replace(facts.disks[0], up=False, taken=False, size=0), *facts.disks[1:])))
+
+    html = main_of(client_of(viewer))
+
+    assert "Disk CS0 on primary failed <time" in html
+    assert "Replace it, or release it" in html
+    assert "0 bytes" not in card(html, "Physical space")
+
+
+def test_a_cluster_without_data_has_no_share_of_healthy_chunks(viewer: User, client_of: Any) -> None:
+    make_cluster(facts=cluster_facts(groups=Groups()))
+
+    assert "No chunks" in card(main_of(client_of(viewer)), "Redundancy")
+
+
 def test_what_somebody_muted_is_no_note(viewer: User, client_of: Any) -> None:
     check = HealthCheck("POOL_NO_REDUNDANCY", "HEALTH_WARN", "1 pool(s) have no replicas configured", muted=True)
     make_cluster(facts=cluster_facts(checks=(check,)))
@@ -242,7 +259,7 @@ def test_what_ceph_says_is_shown_as_text(viewer: User, client_of: Any) -> None:
 def test_managing_is_offered_with_its_reason_to_those_who_may_not(
     viewer: User, administrator: User, cluster: Cluster, client_of: Any
 ) -> None:
-    assert main_of(client_of(viewer)).count("Your role does not allow this") == 2
+    assert main_of(client_of(viewer)).count("Your role does not allow this") == 3
 
     html = main_of(client_of(administrator))
     assert 'hx-get="/storage/connect/again/"' in html
