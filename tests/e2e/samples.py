@@ -19,6 +19,7 @@ from infrastructure.models import Node, VE
 from panel.accounts.models import User
 from panel.audit.models import AuditRecord
 from panel.preferences.models import SavedView
+from storage.models import Cluster, Datastore
 from tasks.models import Task, TaskLine, TaskStep
 now = timezone.now()
 admin = User.objects.get(username="admin")
@@ -38,12 +39,18 @@ for seq, level in enumerate(("info", "warning", "error", "command"), start=2):
 view, _ = SavedView.objects.get_or_create(
     owner=admin, table="ves-table", name="Stopped ones", defaults={"query": "status=stopped"}
 )
+# Not created: one that is ready would be attached to the nodes, and it has no pool.
+datastore, _ = Datastore.objects.get_or_create(name="sample", defaults={
+    "cluster": Cluster.objects.first(), "tier": 1, "mode": "r2", "domain": "host", "state": "failed",
+    "pool": "mooring-vm.t1.r2.host.sample", "data_pool": "mooring-vm.t1.r2.host.sample",
+})
 print("@@" + json.dumps({
     "node": Node.objects.get(name="primary").pk,
     "ve": ve.pk,
     "ct": VE.objects.get(name="ct1").pk,
     "stopped": VE.objects.get(name="vm2").pk,
     "node_task": Task.objects.filter(kind="node.onboard").latest("pk").pk,
+    "datastore": datastore.pk,
     "parent": parent.pk, "failed": failed.pk, "lost": lost.pk, "view": view.pk,
     "audit": AuditRecord.objects.latest("pk").pk,
     "user": User.objects.get(username=USER).pk,
@@ -51,10 +58,12 @@ print("@@" + json.dumps({
 """
 _REMOVE = """
 from panel.preferences.models import SavedView
+from storage.models import Datastore
 from tasks.models import Task
 Task.objects.filter(parent=PARENT).delete()
 Task.objects.filter(pk=PARENT).delete()
 SavedView.objects.filter(pk=VIEW).delete()
+Datastore.objects.filter(name="sample").delete()
 """
 
 

@@ -26,6 +26,7 @@ import json
 from django.contrib.auth import get_user_model
 from infrastructure.models import Node, VE
 from panel.audit.models import AuditRecord
+from storage.models import Datastore
 from tasks.models import Task
 vms = VE.objects.filter(kind="vm", state="running").order_by("-name")
 rows = {
@@ -33,6 +34,7 @@ rows = {
     "ve": vms,
     "ct": VE.objects.filter(kind="ct", state="running").order_by("name"),
     "stopped": VE.objects.filter(kind="vm", state="stopped").order_by("name"),
+    "datastore": Datastore.objects.order_by("name"),
     "node_task": Task.objects.filter(kind="node.onboard").order_by("-pk"),
     "parent": Task.objects.filter(waits_for_children=True).order_by("-pk"),
     "failed": Task.objects.filter(state="failed").order_by("-pk"),
