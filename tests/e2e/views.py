@@ -18,6 +18,7 @@ NOT_PAGES = {
     "infrastructure:tree_ves": "JSON",
     "infrastructure:node_menu": "the menu of a row, opened on infrastructure:nodes",
     "infrastructure:ve_menu": "the menu of a row, opened on infrastructure:ves",
+    "storage:disk_menu": "the menu of a row, opened on storage:disks",
     "infrastructure:node_log": "a part of the node's Logs tab",
     "infrastructure:bulk_bar": "a part of the lists, opened there",
     "infrastructure:ve_migrate_checks": "a part of the Migrate dialog",
@@ -59,6 +60,11 @@ def menu(name: str) -> Act:
 def _row_menu(page: Page) -> None:
     page.locator("main td.mn button").first.click()
     expect(page.locator("#row-menu:popover-open")).to_be_visible()
+
+
+def _manage_menu(page: Page) -> None:
+    page.locator('[popovertarget="menu-manage"]').click()
+    expect(page.locator("#menu-manage:popover-open")).to_be_visible()
 
 
 def _account_menu(page: Page) -> None:
@@ -271,9 +277,15 @@ VIEWS: list[View] = [
     View("infrastructure:console", "/infrastructure/ves/{ct}/console/", "container", _connected),
     View("infrastructure:console", "/infrastructure/ves/{stopped}/console/", "stopped"),
     *_pages("storage:overview", "/storage/", "map=fill", "map=latency&range=7d"),
-    View("storage:overview", "/storage/", "manage menu", menu("Manage")),
+    View("storage:overview", "/storage/", "manage menu", _manage_menu),
     View("storage:overview", "/storage/", "viewer", who="viewer"),
     *_pages("storage:disks", "/storage/disks/", "host=no-such-host"),
+    View("storage:disks", "/storage/disks/", "row menu", _row_menu),
+    *_dialog("storage:disk_tier", "/storage/disks/0/tier/"),
+    *_dialog("storage:disk_release", "/storage/disks/0/release/"),
+    *_dialog("storage:disk_add", "/storage/disks/add/"),
+    View("storage:settings", "/storage/settings/"),
+    View("storage:settings", "/storage/settings/", "viewer", who="viewer"),
     View("storage:services", "/storage/services/"),
     View("storage:connect", "/storage/connect/"),
     *_dialog("storage:reconnect", "/storage/connect/again/"),
