@@ -54,7 +54,7 @@ def test_a_disk_that_dies_is_told_and_the_cluster_heals(
         took = until(lambda: _disks_up(query) == disks - 1, 30, "the loss of the disk is not told within 30 s")
         print(f"    told after {took:.1f} s")
         assert _health(query) != "HEALTH_OK"
-        assert f"CS{number}" in panel.get("/storage/disks/?status=failed").text
+        assert f"CS{number}" in panel.get("/storage/disks/?status=attention").text
     finally:
         lab.run("disk-on", str(number))
     dice.over()
