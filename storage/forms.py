@@ -54,6 +54,21 @@ class TierForm(Fields):
     )
 
 
+class AddDiskForm(TierForm):
+    """A device of a node, and the tier that it is to be in."""
+
+    node = forms.TypedChoiceField(
+        label="Node",
+        coerce=int,
+        error_messages={"required": "Choose a node.", "invalid_choice": "This node cannot be chosen."},
+    )
+    path = forms.CharField(label="Device", max_length=200, error_messages={"required": "Choose a device."})
+
+    def __init__(self, *args: Any, nodes: Iterable[Node], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["node"].choices = [(node.pk, node.name) for node in nodes]  # type: ignore[attr-defined]
+
+
 class PriorityForm(Fields):
     """How much of the disks recovery takes."""
 

@@ -129,6 +129,8 @@ def back(run: TaskRun, *, cluster_id: int, node_id: int, uuid: str) -> None:
     if service.is_ours():
         service.stop(run.command)
         service.remove(run.command, was_empty=True)
+    else:
+        service.host.run(["rmdir", "--", service.folder], check=False)  # made, and nothing written into it yet
     engine.set_taken(disk.id, taken=False)
     run.command(["ceph", "osd", "purge", str(disk.id), "--yes-i-really-mean-it"])
     purge(engine, disk.id, lambda: None)

@@ -12,6 +12,7 @@ from storage.filters import DiskFilter
 from storage.models import Disk
 from storage.status import disk_status
 from storage.tables import DiskTable
+from storage.views.disk_add import add_disk_action
 from storage.views.look import Look, look_at_cluster, page_context
 
 
@@ -22,6 +23,7 @@ def disk_list(request: HttpRequest) -> HttpResponse:
     look = look_at_cluster(request)
     context = page_context(request, "Nodes and disks", look)
     if look is not None:
+        context["actions"]["disk"] = add_disk_action(request)
         context |= _content(request, look)
     return render_page(request, "storage/disks.html", context, regions=("page-title", DiskTable.region))
 

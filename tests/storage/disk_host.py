@@ -8,7 +8,7 @@ from typing import Any
 
 from infrastructure.drivers import registry as nodes
 from infrastructure.drivers.base import Completed
-from infrastructure.drivers.errors import NotFound
+from infrastructure.drivers.errors import DriverError, NotFound
 from infrastructure.drivers.fake import FakeCluster as FakeNodes
 from infrastructure.services.endpoints import endpoint_for
 from panel.accounts.models import User
@@ -36,9 +36,16 @@ class DiskHost:
     pids: dict[int, int] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    block: list[dict[str, Any]] = field(default_factory=list)  # what lsblk shows; see `device`
+    written: dict[str, str] = field(default_factory=dict)  # device → the signatures on it
+    opened: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)  # programs
+    fails: set[str] = field(default_factory=set)  # words of commands that end with an error
+    starts: bool = True
     systemd: bool = False
     stubborn: bool = False
     ran: list[str] = field(default_factory=list)
+    modes: dict[str, int] = field(default_factory=dict)
 
     def serve(self, number: int) -> None:
         """The disk's folder is there, and its service runs."""
@@ -46,18 +53,48 @@ class DiskHost:
         self.files[f"{OSD}/ceph-{number}/keyring"] = b"[osd]\n"
         self.pids[number] = 1000 + number
 
+    def device(self, name: str, **facts: Any) -> str:
+        """The node has a whole and empty device, unless the facts say otherwise; its path."""
+        number = f"8:{16 * len(self.block)}"
+        usual: dict[str, Any] = {"name": name, "path": f"/dev/{name}", "maj:min": number, "type": "disk"}
+        usual |= {"size": 4 << 30, "ro": False, "rota": True, "model": None, "serial": None, "mountpoints": [None]}
+        self.block.append(usual | facts)
+        return f"/dev/{name}"
+
+    def write_file(self, path: str, data: bytes, **options: Any) -> None:
+        self.files[path] = data
+        self.modes[path] = options.get("mode", 0o644)
+
     def read_file(self, path: str, **_: Any) -> bytes:
         if path not in self.files:
             raise NotFound(f"{path} is not there", component="host")
         return self.files[path]
 
-    def run(self, argv: Collection[str], **_: Any) -> Completed:
+    def run(self, argv: Collection[str], **options: Any) -> Completed:
         words = list(argv)
         self.ran.append(" ".join(words))
         code, text = self._answer(words)
+        if code and options.get("check", True):
+            raise DriverError(f"{words[0]} ended with {code}", component="host")
         return Completed(text.encode(), b"", code)
 
     def _answer(self, argv: list[str]) -> tuple[int, str]:
+        if argv[0] in self.missing or self.fails & set(argv):
+            return 1, ""
+        if argv[0] == "lsblk":
+            return 0, json.dumps({"blockdevices": self.block})
+        if argv[0] == "sh" and "wipefs" in argv[2]:
+            return 0, "\n".join(self._written(row) for row in self.block if row["path"] in argv[4:])
+        if argv[0] == "sh" and "by-id" in argv[2]:
+            return 0, f"/dev/disk/by-id/{argv[-1].removeprefix('/dev/')}-stable\n"
+        if argv[0] == "sh" and "/fd" in argv[2]:
+            return 0, "\n".join(self.opened)
+        if argv[0] == "ln":
+            self.devices[argv[-1]] = argv[-2]
+        elif "--mkfs" in argv:
+            self.labels[self.devices[f"{OSD}/ceph-{argv[2]}/block"]] = argv[5]
+        elif argv[0] == "env" or argv[:2] == ["systemctl", "enable"]:
+            self._begin(int(argv[4] if argv[0] == "env" else argv[-1].removeprefix("ceph-osd@")))
         if argv[:2] == ["test", "-d"]:
             return (0 if self.systemd else 1), ""
         if argv[0] == "sh" and "/proc/" in argv[2]:
@@ -69,7 +106,7 @@ class DiskHost:
             device = argv[-1]
             return (0, json.dumps({device: {"osd_uuid": self.labels[device]}})) if device in self.labels else (1, "")
         if argv[0] == "dd":
-            self.labels.pop(argv[2].removeprefix("of="))
+            self.labels.pop(argv[2].removeprefix("of="), None)
         elif argv[0] == "kill" and not (self.stubborn and argv[1] == "-TERM"):
             self._ended({int(pid) for pid in argv[2:]})
         elif argv[:2] == ["systemctl", "disable"] and not self.stubborn:
@@ -77,6 +114,15 @@ class DiskHost:
         elif argv[0] == "rm":
             self.files = {path: data for path, data in self.files.items() if not path.startswith(f"{argv[-1]}/")}
         return (1 if argv[0] == "mountpoint" else 0), ""
+
+    def _written(self, row: dict[str, Any]) -> str:
+        major, minor = (int(number) for number in row["maj:min"].split(":"))
+        return f"{row['path']} {major:x} {minor:x} {self.written.get(row['path'], '')}".rstrip()
+
+    def _begin(self, number: int) -> None:
+        self.pids[number] = 1000 + number
+        if self.starts:
+            self.engine.change(number, up=True, taken=True, size=4 << 30)
 
     def _ended(self, pids: set[int]) -> None:
         for number, pid in tuple(self.pids.items()):
@@ -114,6 +160,7 @@ def storage_of(engine: FakeCluster, admin: User) -> Iterator[Storage]:
             made = fake.add(endpoint_for(node), node_facts(name))
             hosts[name] = host = DiskHost(engine)
             made.run, made.read_file = host.run, host.read_file  # type: ignore[method-assign]
+            made.write_file = host.write_file  # type: ignore[method-assign]
             stack.enter_context(nodes.replaced(name, made))
         for disk in engine.disks.values():
             hosts[disk.host].serve(disk.id)
