@@ -106,14 +106,9 @@ def remove(*, user: User | None, datastore: Datastore, confirmation: str, reques
     Whether it is empty is asked by the worker. Raises PermissionDenied, InvalidInput, NotPossible, TaskConflict.
     """
     authorize(user=user, permission=PERMISSION, action=REMOVE, obj=datastore, request=request)
-    confirm(datastore, confirmation)
-    return _enqueue(REMOVE, user, datastore, request)
-
-
-def confirm(datastore: Datastore, typed: str) -> None:
-    """InvalidInput unless the name was typed."""
-    if typed.strip() != datastore.name:
+    if confirmation.strip() != datastore.name:
         raise InvalidInput(f"Type {datastore.name} to confirm", field="confirmation")
+    return _enqueue(REMOVE, user, datastore, request)
 
 
 def set_state(datastore: Datastore, state: str) -> None:

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from infrastructure.services.errors import InvalidInput, ServiceError
 from infrastructure.views.actions import NO_ROLE, Action
-from infrastructure.views.answers import put_error, run
+from infrastructure.views.answers import put_error, refusal_answer
 from infrastructure.views.performance import recent_tasks
 from panel.accounts.permissions import can, requires
 from panel.ui.forms import Fields
@@ -187,17 +187,13 @@ def datastore_remove(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         typed = form.cleaned_data["confirmation"]
         try:
-            datastores.confirm(datastore, typed)
+            task = datastores.remove(user=user_of(request), datastore=datastore, confirmation=typed, request=request)
         except InvalidInput as error:
             put_error(form, error)
-        else:
-            back = reverse("storage:datastore", args=[pk])
-            user = user_of(request)
-            return run(
-                request,
-                lambda: datastores.remove(user=user, datastore=datastore, confirmation=typed, request=request),
-                back,
-            )
+        except (TaskConflict, ServiceError) as refusal:
+            return refusal_answer(request, refusal, reverse("storage:datastore", args=[pk]))
+        else:  # to its task, for the datastore's own page is about to go
+            return _to(request, reverse("tasks:detail", args=[task.pk]))
     return _remove_dialog(request, datastore, form, 422)
 
 

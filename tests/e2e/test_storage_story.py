@@ -71,7 +71,7 @@ def remove(page: Page, name: str) -> None:
     page.get_by_role("button", name="Remove").click()
     page.get_by_label("Name of the datastore").fill(name)
     page.get_by_role("button", name=f"Remove {name}").click()
-    page.get_by_role("link", name="Show the log").click()
+    page.wait_for_url("**/tasks/*/")
     expect(page.locator("#page-head")).to_contain_text("Completed", timeout=TASK_MS)
 
 
@@ -137,7 +137,7 @@ def test_one_that_holds_an_image_is_not_removed_and_says_which(page: Page, lab: 
     page.get_by_role("button", name="Remove").click()
     page.get_by_label("Name of the datastore").fill(name)
     page.get_by_role("button", name=f"Remove {name}").click()
-    page.get_by_role("link", name="Show the log").click()
+    page.wait_for_url("**/tasks/*/")
     expect(page.locator("#main")).to_contain_text(f"{name} is not empty: it holds 1 image: a-disk", timeout=TASK_MS)
     lab.exec("primary", "rbd", "rm", image)
     remove(page, name)

@@ -151,8 +151,19 @@ def test_removing_asks_for_the_name(storage: Driven, administrator: User, client
     assert wrong.status_code == 422
     assert "Type fast to confirm" in words(wrong.content, '//*[@id="id_confirmation-error"]')
     assert Task.objects.count() == 1
-    assert client.post(url, {"confirmation": "fast"}, headers={"HX-Request": "true"}).status_code == 204
-    assert Task.objects.filter(kind=datastores.REMOVE).count() == 1
+    answer = client.post(url, {"confirmation": "fast"}, headers={"HX-Request": "true"})
+    task = Task.objects.get(kind=datastores.REMOVE)
+    assert (answer.status_code, answer["HX-Redirect"]) == (204, f"/tasks/{task.pk}/")
+
+
+def test_one_that_another_task_has_is_not_removed(storage: Driven, administrator: User, client: Any) -> None:
+    datastore, task = datastores.create(
+        user=administrator, cluster=storage.row, name="fast", use="vm", tier=2, mode="r2", domain="host"
+    )
+    url = f"{LIST}{datastore.pk}/remove/"
+    answer = client.post(url, {"confirmation": "fast"}, headers={"HX-Request": "true"})
+    assert answer.status_code == 409
+    assert f"fast is being created (task {task.pk})." in answer["HX-Trigger"]
 
 
 def test_who_may_only_look_gets_no_buttons(
