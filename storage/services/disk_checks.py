@@ -15,6 +15,7 @@ from storage.redundancy import DOMAIN_WORDS, counted
 
 # Flags with which an admin keeps Ceph from moving data; what each does is Ceph's documentation of `ceph osd set`.
 HOLDING_FLAGS = ("norebalance", "nobackfill", "norecover")
+_STARTING = frozenset({"creating", "activating"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +101,16 @@ def _flags(facts: ClusterFacts) -> Check:
 
 
 def _groups(facts: ClusterFacts) -> Check:
+    starting = sum(number for state, number in facts.groups.states.items() if _STARTING & set(state.split("+")))
+    if starting:
+        words = f"{count(starting, 'chunk')} {'is' if starting == 1 else 'are'} just starting"
+        return _failed("groups", words, "Try again in a few seconds.")
     blocked = sum(number for state, number in facts.groups.states.items() if "active" not in state.split("+"))
     if blocked:
         return _failed(
             "groups",
             f"{count(blocked, 'chunk')} {'is' if blocked == 1 else 'are'} blocked or not known",
-            "Bring back the disks that are offline; the Overview says which.",
+            "Bring back the disks that are offline; the Overview says which. If none is, try again in a few seconds.",
         )
     missing = facts.groups.degraded_copies
     if missing:

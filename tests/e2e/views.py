@@ -19,6 +19,7 @@ NOT_PAGES = {
     "infrastructure:node_menu": "the menu of a row, opened on infrastructure:nodes",
     "infrastructure:ve_menu": "the menu of a row, opened on infrastructure:ves",
     "storage:disk_menu": "the menu of a row, opened on storage:disks",
+    "storage:disk_devices": "a part of the dialog that adds a disk",
     "infrastructure:node_log": "a part of the node's Logs tab",
     "infrastructure:bulk_bar": "a part of the lists, opened there",
     "infrastructure:ve_migrate_checks": "a part of the Migrate dialog",

@@ -1,4 +1,4 @@
-"""Disks of a real Ceph cluster: another tier with data in use, half-way back, release with nothing left."""
+"""Disks of a real Ceph cluster: another tier with data in use, half-way back, a new one, release; and settings."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +12,9 @@ from infrastructure.services import nodes
 from panel.trust.encryption import encrypt
 from storage.drivers import registry
 from storage.models import Cluster, Disk
-from storage.services import disks, new_disk, observed
+from storage.services import disks, new_disk, observed, settings
 from storage.services.access import driver
+from storage.services.settings import Marks
 from tasks.models import Task
 from tasks.services import cancel
 from tests.lab.ceph import access, ceph, told
@@ -78,6 +79,7 @@ def storage(panel_lab: OnboardedLab) -> Iterator[StorageLab]:
     ceph(lab, "osd", "pool", "create", POOL, "8", "8", "replicated", RULE)
     lab.exec("primary", "sh", "-c", _PUT)
     made = StorageLab(panel_lab, cluster)
+    until(lambda: set(driver(cluster).look().groups.states) == {"active+clean"})
     made.look()
     yield made
     made.slow(0)
@@ -141,6 +143,18 @@ def test_a_released_disk_leaves_nothing_and_a_spare_one_becomes_a_disk(storage: 
     assert lab.exec("primary", "wipefs", "--no-act", "--noheadings", path).strip() == ""
     assert why_not(primary, path) == ""
     assert storage.checksum() == before
+
+
+def test_recovery_and_fill_marks_are_set_and_taken_back(storage: StorageLab) -> None:
+    panel, cluster = storage.panel, storage.cluster
+    completed(panel.run(settings.change_recovery(user=panel.admin, cluster=cluster, priority="low")))
+    assert settings.priority_of(driver(cluster).look().recovery) == "low"
+    task = panel.run(settings.change_recovery(user=panel.admin, cluster=cluster, priority="balanced"))
+    completed(task)
+    assert driver(cluster).look().recovery == {}
+    for marks in (Marks(70, 80, 90), Marks(85, 90, 95)):
+        completed(panel.run(settings.change_marks(user=panel.admin, cluster=cluster, marks=marks)))
+        assert settings.marks_of(driver(cluster).look().ratios) == marks
 
 
 def why_not(node: Node, path: str) -> str:

@@ -94,7 +94,9 @@ def test_a_flag_that_holds_data_in_place_is_named_with_its_command() -> None:
     assert "ceph osd unset norebalance" in check.fix
 
 
-@pytest.mark.parametrize(("state", "expected"), [("stale+down", "failed"), ("active+undersized", "passed")])
+@pytest.mark.parametrize(
+    ("state", "expected"), [("stale+down", "failed"), ("creating+peering", "failed"), ("active+undersized", "passed")]
+)
 def test_blocked_chunks_rule_it_out(state: str, expected: str) -> None:
     facts = with_pool(groups=Groups(total=2, states={state: 2}))
     assert by_key(disk_checks.tier_checks(facts, facts.disks[0]))["groups"].state == expected
