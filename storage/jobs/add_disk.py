@@ -24,8 +24,10 @@ _TIB = 1 << 40
 
 
 def recover(run: TaskRun, **params: object) -> Recovery:
-    """The key is nowhere but in the dead worker's memory: what was begun is undone, and a retry begins anew."""
-    return Recovery.failed("The worker died while the disk was being made.", "Retry the task.")
+    """The key is nowhere but in the dead worker's memory: what was begun is undone unless it runs; see `back`."""
+    return Recovery.failed(
+        "The worker died while the disk was being made.", "Retry the task if Nodes and disks does not show the disk."
+    )
 
 
 @job(
@@ -119,12 +121,14 @@ def _of(facts: ClusterFacts, uuid: str) -> DiskFacts | None:
 
 @undo(BACK)
 def back(run: TaskRun, *, cluster_id: int, node_id: int, uuid: str) -> None:
-    """Take everything away that carries this UUID: service, label, folder, number, key."""
+    """Take everything away that carries this UUID: service, label, folder, number, key. A disk that ran stays."""
     engine, look = open_cluster(cluster_id)
     disk = _of(look(), uuid)
     if disk is None:
         run.line("The cluster has no such disk")
         return
+    if disk.up or disk.taken:  # Ceph takes a new disk in when it is first up: from then on data may lie on it alone
+        raise JobFailed(f"CS{disk.id} ran already and data may lie on it, so it stays; release it if it is not wanted.")
     service = ChunkService(node_driver(_node(node_id)), disk.id, uuid)
     if service.is_ours():
         service.stop(run.command)

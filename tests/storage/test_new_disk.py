@@ -13,6 +13,7 @@ from panel.accounts.models import User
 from storage.drivers import fake
 from storage.jobs import add_disk, disk_steps
 from storage.services import new_disk
+from tasks.errors import JobFailed
 from tasks.models import Task, TaskLine
 from tests.storage.disk_host import OSD, DiskHost, Storage, commands_of, lines_of, run, steps_of, storage_of
 
@@ -157,7 +158,21 @@ def test_a_worker_that_died_while_making_it_is_undone(storage: Storage, host: Di
     task = add(storage, host.device("sdb"))
     Task.objects.filter(pk=task.pk).update(recovering=True)
     task = run(task)
-    assert (task.state, task.advice) == ("failed", "Retry the task.")
+    assert (task.state, task.advice) == ("failed", "Retry the task if Nodes and disks does not show the disk.")
+
+
+def test_a_disk_that_ran_is_not_wiped_for_data_may_lie_on_it(
+    storage: Storage, host: DiskHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise JobFailed("The monitors did not answer.")
+
+    monkeypatch.setattr(add_disk, "_wait_until_up", lost)
+    task = run(add(storage, host.device("sdb")))
+
+    assert task.state == "failed" and "CS9 ran already and data may lie on it, so it stays" in task.reason
+    assert storage.engine.disks[9].up and storage.engine.disks[9].taken
+    assert 9 in host.pids and host.labels == {"/dev/disk/by-id/sdb-stable": storage.engine.disks[9].uuid}
 
 
 def test_the_worker_asks_again_whether_the_device_is_empty(storage: Storage, host: DiskHost) -> None:
