@@ -48,9 +48,17 @@ def recover(run: TaskRun, *, datastore_id: int) -> Recovery:
 )
 def create(run: TaskRun, *, datastore_id: int) -> None:
     datastore = find(datastore_id)
+    if datastore.state != DatastoreState.READY:  # an attempt that ended while attaching it left it ready, and in use
+        _create(run, datastore)
+    run.point_of_no_return()  # a node may use it from now on
+    with run.step("Attaching it to the nodes"):
+        reconcile_nodes(run, datastore, attachments.nodes())
+
+
+def _create(run: TaskRun, datastore: Datastore) -> None:
     wanted, cluster = layout_of(datastore), driver_of(datastore)
     with run.step(f"Checking tier {datastore.tier} of {datastore.cluster}") as step:
-        run.undo(FORGET, datastore_id=datastore_id)
+        run.undo(FORGET, datastore_id=datastore.pk)
         with run.atomic():
             set_state(datastore, DatastoreState.CREATING)
         _check(step, datastore, wanted, cluster)
@@ -58,7 +66,7 @@ def create(run: TaskRun, *, datastore_id: int) -> None:
         run,
         f"Making the rule {wanted.rule}",
         pool_commands.make_rule(wanted),
-        (UNDO_SHARED, {"datastore_id": datastore_id}),
+        (UNDO_SHARED, {"datastore_id": datastore.pk}),
         lambda: cluster.make_rule(wanted.rule, device_class=wanted.device_class, domain=wanted.domain),
     )
     _make_pools(run, datastore, wanted, cluster)
@@ -67,9 +75,6 @@ def create(run: TaskRun, *, datastore_id: int) -> None:
         with run.atomic():
             set_state(datastore, DatastoreState.READY)
         step.line(f"{datastore} is ready: {policy_of(datastore)}")
-    run.point_of_no_return()  # a node may use it from now on
-    with run.step("Attaching it to the nodes"):
-        reconcile_nodes(run, datastore, attachments.nodes())
 
 
 def _check(step: Step, datastore: Datastore, wanted: PoolLayout, cluster: StorageCluster) -> None:
@@ -150,7 +155,7 @@ def _make(
 def forget(run: TaskRun, *, datastore_id: int) -> None:
     """The row stays, so that the task can be tried again; it says that there is no datastore."""
     datastore = Datastore.objects.filter(pk=datastore_id).first()
-    if datastore is not None:
+    if datastore is not None and not _stays(run, datastore):
         with run.atomic():
             set_state(datastore, DatastoreState.FAILED)
 
@@ -159,11 +164,21 @@ def forget(run: TaskRun, *, datastore_id: int) -> None:
 def unshare(run: TaskRun, *, datastore_id: int) -> None:
     """Take back the rule and profile, unless others use them."""
     datastore = find(datastore_id)
-    drop_shared(run, datastore, driver_of(datastore))
+    if not _stays(run, datastore):
+        drop_shared(run, datastore, driver_of(datastore))
 
 
 @undo(UNDO_POOL)
 def unmake_pool(run: TaskRun, *, datastore_id: int, pool: str) -> None:
     """Take back a pool that this task may have made: ours and empty. Any other is left."""
     datastore = find(datastore_id)
-    drop_pool(run, datastore, driver_of(datastore), pool)
+    if not _stays(run, datastore):
+        drop_pool(run, datastore, driver_of(datastore), pool)
+
+
+def _stays(run: TaskRun, datastore: Datastore) -> bool:
+    """Whether it became ready before the task failed: nodes and VMs may use it by now."""
+    ready = datastore.state == DatastoreState.READY
+    if ready:
+        run.line(f"{datastore} is ready and stays")
+    return ready

@@ -6,13 +6,14 @@ from uuid import uuid4
 import pytest
 
 from infrastructure.drivers.errors import Conflict, Refused, Unreachable
-from infrastructure.models import VE
+from infrastructure.models import VE, Node
 from panel.accounts.models import User
 from storage.drivers.facts import Profile
 from storage.drivers.fake import FakeCluster, cluster
 from storage.models import Cluster, Datastore
-from storage.services import datastores
+from storage.services import attachments, datastores
 from storage.services.datastores import layout_of
+from tasks.errors import JobFailed
 from tasks.models import Task, TaskStep
 from tests.infrastructure.fake_nodes import commands_of, lines_of, run, steps_of
 from tests.storage.fake_clusters import Driven, driven
@@ -148,12 +149,37 @@ def test_running_again_finds_everything_there(storage: Driven) -> None:
     _, task = create(storage.row, "big", "ec5-2", "osd")
     run(task)
     before = dict(storage.fake.pools_by_name)
+    Datastore.objects.update(state="creating")
     Task.objects.filter(pk=task.pk).update(state="queued", attempt=1, finished_at=None)
     TaskStep.objects.filter(task=task).update(undo_state="dropped")
     task.refresh_from_db()
     assert run(task).state == "completed"
     assert storage.fake.pools_by_name == before
     assert lines_of(task).count("already done") == 5
+
+
+def test_one_that_is_ready_stays_when_a_node_makes_its_task_fail(
+    storage: Driven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.services import retry
+
+    def broken() -> list[Node]:
+        raise JobFailed("The key cannot be decrypted.")
+
+    datastore, task = create(storage.row)
+    with monkeypatch.context() as broke:
+        broke.setattr(attachments, "nodes", broken)
+        assert run(task).state == "failed"
+    datastore.refresh_from_db()
+    assert (datastore.state, set(storage.fake.pools_by_name)) == ("ready", {COPIES})
+    assert "mooring-t2.host" in storage.fake.rules_by_name
+
+    # A disk came, and the policy would not fit any more: all that is left to do is attaching it.
+    storage.fake.images_by_pool[COPIES] = ["vm-1"]
+    storage.fake.fill(0.99)
+    assert run(retry(task)).state == "completed"
+    datastore.refresh_from_db()
+    assert datastore.state == "ready"
 
 
 def test_a_foreign_pool_of_the_same_name_is_told_and_never_touched(storage: Driven) -> None:
