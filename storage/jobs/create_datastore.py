@@ -10,13 +10,13 @@ from infrastructure.drivers.base import Conflict
 from panel.ui.format import space
 from storage.choices import DatastoreState
 from storage.drivers.base import StorageCluster
+from storage.jobs.cluster_steps import look
 from storage.jobs.datastore_steps import (
     driver_of,
     drop_pool,
     drop_shared,
     find,
     images_of,
-    look,
     reconcile_nodes,
     show,
 )

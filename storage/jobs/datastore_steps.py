@@ -7,10 +7,9 @@ from infrastructure.drivers.base import Conflict
 from infrastructure.models import Node
 from storage.choices import DatastoreState
 from storage.drivers.base import StorageCluster
-from storage.drivers.facts import ClusterFacts
-from storage.models import Cluster, Datastore
+from storage.models import Datastore
 from storage.pool_layout import is_ours, marks
-from storage.services import attachments, observed, pool_commands
+from storage.services import attachments, pool_commands
 from storage.services.access import driver
 from storage.services.datastores import layout_of, used_by
 from storage.services.pool_commands import Commands
@@ -28,13 +27,6 @@ def find(datastore_id: int) -> Datastore:
 
 def driver_of(datastore: Datastore) -> StorageCluster:
     return driver(datastore.cluster)
-
-
-def look(cluster: Cluster, opened: StorageCluster) -> ClusterFacts:
-    """Ask the cluster now; the pages show what it told."""
-    facts = opened.look()
-    observed.record(cluster, facts)
-    return facts
 
 
 def show(step: Step, commands: Commands) -> None:
@@ -63,6 +55,7 @@ def reconcile_nodes(run: TaskRun, datastore: Datastore, nodes: Iterable[Node]) -
     ready = datastore.state == DatastoreState.READY
     name = attachments.pool_of(datastore).name
     for node in nodes:
+        run.check_cancel()
         if node.state != NodeState.ONLINE:
             run.line(f"{node} does not answer; it is {'attached' if ready else 'detached'} when it does")
             continue

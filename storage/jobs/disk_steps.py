@@ -6,8 +6,8 @@ from collections.abc import Callable
 from infrastructure.drivers.base import Conflict
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts
+from storage.jobs.cluster_steps import look
 from storage.models import Cluster
-from storage.services import observed
 from storage.services.access import driver
 from tasks.errors import JobFailed
 from tasks.recovery import Recovery
@@ -29,13 +29,7 @@ def open_cluster(cluster_id: int) -> tuple[StorageCluster, Look]:
     if cluster is None:
         raise JobFailed("The storage cluster is not in Mooring any more.", "Connect it again, then retry the task.")
     engine = driver(cluster)
-
-    def look() -> ClusterFacts:
-        facts = engine.look()
-        observed.record(cluster, facts)
-        return facts
-
-    return engine, look
+    return engine, lambda: look(cluster, engine)
 
 
 def purge(engine: StorageCluster, number: int, waiting: Callable[[], None]) -> None:

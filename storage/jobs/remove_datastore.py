@@ -1,12 +1,12 @@
 """Removing a datastore: only an empty one, with its pools, and with its rule and profile when nobody else uses them."""
 
 from storage.choices import DatastoreState
+from storage.jobs.cluster_steps import look
 from storage.jobs.datastore_steps import (
     driver_of,
     drop_pool,
     drop_shared,
     find,
-    look,
     reconcile_nodes,
     refuse_used,
     show,
@@ -65,11 +65,13 @@ def remove(run: TaskRun, *, datastore_id: int) -> None:
 
 @undo(KEEP)
 def keep(run: TaskRun, *, datastore_id: int, state: str) -> None:
-    """It is as it was before, unless one of its pools is gone; nodes get it back by the next reconcile."""
-    datastore = Datastore.objects.filter(pk=datastore_id).first()
+    """It is as it was before, unless one of its pools is gone; the collector soon gives it back to the nodes."""
+    datastore = Datastore.objects.select_related("cluster").filter(pk=datastore_id).first()
     if datastore is not None and datastore.state == DatastoreState.REMOVING:
         with run.atomic():
             set_state(datastore, state)
+            if state == DatastoreState.READY:
+                attachments.keep(datastore)
 
 
 @undo(PARTLY)

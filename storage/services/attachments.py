@@ -81,6 +81,12 @@ def release(datastore: Datastore) -> list[Node]:
     return [row.node for row in rows.select_related("node")]
 
 
+def keep(datastore: Datastore) -> None:
+    """Take a release back: all nodes should have the datastore, those that let go of it already as well."""
+    Attachment.objects.filter(datastore=datastore).update(wanted=True, state=AttachmentState.WAITING, checked_at=None)
+    want(datastore, nodes())
+
+
 def reconcile(node: Node) -> Outcome:
     """Make the node have what it should and nothing else of Mooring's. What fails is in the outcome and in the rows."""
     ready = Datastore.objects.filter(state=DatastoreState.READY, use=Use.VM)
