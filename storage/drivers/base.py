@@ -5,11 +5,12 @@ is no answer within the deadline, Refused when cephx or a capability says no, No
 whose effect is there already returns False and does nothing, so that every step may be repeated.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Ratios, Rule
+from storage.drivers.placing import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,22 @@ class DiskMaker(Protocol):
         ...
 
 
+class HostPlacer(Protocol):
+    """Where hosts lie in the map below the default root."""
+
+    def locate_host(self, host: str, location: Location, *, along: Mapping[str, Location] | None = None) -> bool:
+        """Move a host there, with its data; () is the root itself. Rooms, rows and racks that are missing are made.
+
+        A rack that lies elsewhere goes as a whole when every host in it goes there, too, as `along` (host → where)
+        says. Raises NotFound, Refused for a name that the map cannot have, Conflict when a name is another's.
+        """
+        ...
+
+    def remove_places(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Remove those rooms, rows and racks that are empty; the names of what was removed."""
+        ...
+
+
 class SettingsKeeper(Protocol):
     """What is set for all disks."""
 
@@ -135,7 +152,7 @@ class SettingsKeeper(Protocol):
         ...
 
 
-class StorageCluster(ClusterObserver, PoolKeeper, DiskKeeper, DiskMaker, SettingsKeeper, Protocol):
+class StorageCluster(ClusterObserver, PoolKeeper, DiskKeeper, DiskMaker, HostPlacer, SettingsKeeper, Protocol):
     """A storage cluster."""
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
 """The StorageCluster on a real Ceph, over librados and librbd."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from storage.drivers import ceph_disks, ceph_new_disk, ceph_pools, ceph_settings
+from storage.drivers import ceph_disks, ceph_new_disk, ceph_places, ceph_pools, ceph_settings
 from storage.drivers.base import Access
 from storage.drivers.ceph_connection import Connection
 from storage.drivers.ceph_crush import crush
@@ -11,6 +11,7 @@ from storage.drivers.ceph_keeping import Keeping
 from storage.drivers.ceph_look import LOOK_SECONDS, Looker
 from storage.drivers.ceph_round import Round
 from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Ratios, Rule
+from storage.drivers.placing import Location
 
 T = TypeVar("T")
 CHANGE_SECONDS = 20.0
@@ -103,6 +104,12 @@ class CephCluster:
         return self._change(
             lambda round_: ceph_new_disk.place(round_, disk, host=host, weight=weight), f"place disk {disk}"
         )
+
+    def locate_host(self, host: str, location: Location, *, along: Mapping[str, Location] | None = None) -> bool:
+        return self._change(lambda round_: ceph_places.locate(round_, host, location, along), f"move the host {host}")
+
+    def remove_places(self, names: Iterable[str]) -> tuple[str, ...]:
+        return self._change(lambda round_: ceph_places.remove_empty(round_, names), "remove empty places of its map")
 
     def set_options(self, options: Mapping[str, str | None]) -> bool:
         return self._change(lambda round_: ceph_settings.set_options(round_, options), "set recovery options")

@@ -9,6 +9,7 @@ from infrastructure.drivers.errors import NotSupported, Refused
 from storage.drivers.base import Access
 from storage.drivers.facts import RECOVERY_OPTIONS
 from storage.drivers.matching import MARK, OWN
+from storage.drivers.placing import LEVELS
 
 # Less than the deadline of a look, so that its error says that no monitor answered.
 CONNECT_SECONDS = 3.0
@@ -33,6 +34,12 @@ _ON_DISKS = (
     *("osd crush set-device-class", "osd crush rm-device-class", "osd in", "osd out"),
     *("osd new", "osd crush add"),
 )
+# Hosts have any name. What is removed has no dot, which every disk has: "osd.3"; Ceph removes only what is empty.
+_ON_PLACES = (
+    'allow command "osd crush move"',
+    *(f'allow command "osd crush add-bucket" with type={level}' for level in LEVELS),
+    'allow command "osd crush rm" with name regex "[A-Za-z0-9_-]+"',
+)
 _MARKS = ("osd set-nearfull-ratio", "osd set-backfillfull-ratio", "osd set-full-ratio")
 _OF_MANAGER = ("osd df", "osd perf", "pg dump", "osd safe-to-destroy", "osd purge")
 
@@ -46,7 +53,7 @@ def _mon() -> str:
         for name in RECOVERY_OPTIONS
     ]
     plain = [f'allow command "{command}"' for command in (*_ON_DISKS, *_MARKS)]
-    return ", ".join(["allow r", *named, rename, *plain, *options])
+    return ", ".join(["allow r", *named, rename, *plain, *_ON_PLACES, *options])
 
 
 # The least capabilities of the panel's user, as (of which daemons, what).

@@ -20,15 +20,14 @@ from storage.drivers.facts import (
     PoolFacts,
     Space,
 )
-from storage.drivers.fake_settings import FakeSettings
+from storage.drivers.fake_places import FakePlaces
 
 GIB = 1 << 30
 FSID = "5f1d0000-0000-4000-8000-000000000001"
 HOSTS = ("primary", "secondnode1", "secondnode2")
-_FIRST_BUCKET = -1  # the root
 
 
-class FakeCluster(FakeSettings):
+class FakeCluster(FakePlaces):
     """One cluster. ``disks`` and ``buckets`` are by id; everything may be set by a test."""
 
     def __init__(self) -> None:
@@ -39,7 +38,6 @@ class FakeCluster(FakeSettings):
         self.checks: tuple[HealthCheck, ...] = ()
         self.daemons: tuple[Daemon, ...] = ()
         self.disks: dict[int, DiskFacts] = {}
-        self.buckets: dict[int, Bucket] = {_FIRST_BUCKET: Bucket(_FIRST_BUCKET, "default", "root")}
         self.groups: Groups | None = None  # None: all of them active and clean
         self.flow = Flow()
         self.flags: tuple[str, ...] = ()

@@ -6,11 +6,9 @@ and `block`, which is the device, a link to it, or a file.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-from django.db.models import Q
 
 from infrastructure.drivers.base import HostCommands, NotFound
 from infrastructure.models import Node
@@ -33,11 +31,20 @@ _DEVICE = '[ -L "$1" ] && d=$(readlink -e -- "$1") && [ -b "$d" ] && printf %s "
 Tell = Callable[[Sequence[str]], None]
 
 
+def matching(host: str, nodes: Iterable[Node]) -> list[Node]:
+    """Those of the nodes that CRUSH knows by this name: by theirs, else by their hostname."""
+    wanted = host.lower()
+    if not wanted:
+        return []
+    known = list(nodes)
+    return [node for node in known if node.name.lower() == wanted] or [
+        node for node in known if node.hostname.lower() == wanted
+    ]
+
+
 def node_of(host: str) -> Node:
     """The panel's node that CRUSH knows by this name. NotPossible when there is none, or more than one."""
-    known = Node.objects.filter(onboarded_at__isnull=False)
-    found = list(known.filter(name__iexact=host)) if host else []
-    found = found or list(known.filter(Q(hostname__iexact=host)) if host else [])
+    found = matching(host, Node.objects.filter(onboarded_at__isnull=False))
     if len(found) == 1:
         return found[0]
     if found:

@@ -42,14 +42,14 @@ class Leaving:
 def tier_checks(facts: ClusterFacts, disk: DiskFacts) -> list[Check]:
     """Whether the disk may get another tier: only the pools of its present device class let go of it."""
     leaving = _leaving(facts, disk, {disk.device_class} if disk.device_class else set())
-    return [_runs(disk), *_of_cluster(facts), _redundancy(leaving), _space(leaving)]
+    return [_runs(disk), *of_cluster(facts), _redundancy(leaving), _space(leaving)]
 
 
 def release_checks(facts: ClusterFacts, disk: DiskFacts) -> list[Check]:
     """Whether the disk may leave the cluster."""
     leaving = _leaving(facts, disk, {"", disk.device_class})
     runs = _passed("disk", f"{name(disk)} {'is online' if disk.up else 'does not run'}")
-    return [runs, *_of_cluster(facts), _healed(leaving) if not disk.up else _space(leaving), _redundancy(leaving)]
+    return [runs, *of_cluster(facts), _healed(leaving) if not disk.up else _space(leaving), _redundancy(leaving)]
 
 
 def require(checks: Iterable[Check]) -> None:
@@ -86,7 +86,8 @@ def _runs(disk: DiskFacts) -> Check:
     return _passed("disk", f"{name(disk)} is online and in use")
 
 
-def _of_cluster(facts: ClusterFacts) -> list[Check]:
+def of_cluster(facts: ClusterFacts) -> list[Check]:
+    """Whether the cluster is in a state to move data."""
     if not facts.manager_answers:
         return [_failed("answers", "No manager answers, so the figures are old", "Start a manager, then try again.")]
     return [_flags(facts), _groups(facts)]

@@ -1,6 +1,7 @@
 """What a connection is told, and what is refused before anything is dialled."""
 
 import base64
+import re
 import struct
 from dataclasses import replace
 
@@ -62,11 +63,21 @@ def test_the_capabilities_name_each_command_and_only_the_panels_names() -> None:
             "osd out",
             "osd new",
             "osd crush add",
+            "osd crush move",
             "osd set-nearfull-ratio",
             "osd set-backfillfull-ratio",
             "osd set-full-ratio",
         )
     }
     narrow = [part for part in told["mon"].split(", ") if " with " in part]
-    assert all("prefix mooring-" in part or "who=osd name=osd_" in part for part in narrow)
+    narrow_enough = ("prefix mooring-", "who=osd name=osd_", 'add-bucket" with type=r', "with name regex")
+    assert all(any(words in part for words in narrow_enough) for part in narrow)
     assert ceph_access.capability_words()[::2] == ("mon", "mgr", "osd")
+
+
+def test_what_may_be_removed_from_the_map_is_no_disk() -> None:
+    told = dict(ceph_access.CAPABILITIES)["mon"]
+    allowed = re.search(r'"osd crush rm" with name regex "([^"]+)"', told)
+    assert allowed is not None
+    assert re.fullmatch(allowed[1], "rack-a1")
+    assert not re.fullmatch(allowed[1], "osd.3")
