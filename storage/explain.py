@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from storage import chunks
 from storage.drivers.facts import ClusterFacts, DiskFacts, HealthCheck
 
 ERROR = "HEALTH_ERR"
@@ -35,6 +36,7 @@ class Explanation:
 
 
 _SAFE = "No data is lost: the other copies serve it."
+_WAITS = "Reads and writes of some pieces wait: too few of their copies are there."
 _SPACE = "Add disks, or delete what is not needed."
 # Code → (what it means, what to do). What Ceph says itself is the fact.
 _WORDS: dict[str, tuple[str, str]] = {
@@ -48,10 +50,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         "No data is lost. Some pieces have fewer copies than they should, until they are rebuilt.",
         "Keep the other disks running until self-heal has ended.",
     ),
-    "PG_AVAILABILITY": (
-        "Reads and writes of some pieces wait: too few of their copies are there.",
-        "Bring disks and nodes that are offline back.",
-    ),
+    "PG_AVAILABILITY": (_WAITS, "Bring disks and nodes that are offline back."),
     "PG_DAMAGED": ("Copies of some pieces differ.", "Have Ceph repair them: ceph pg repair."),
     "OBJECT_UNFOUND": ("Some data is on none of the disks that run.", "Bring disks that are offline back."),
     "OBJECT_MISPLACED": ("Data is complete and on its way to where it belongs.", ""),
@@ -73,6 +72,9 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 
 
+# What is true of these only while every piece is served.
+_CALMING = frozenset({"OSD_DOWN", "OSD_HOST_DOWN", "OSD_RACK_DOWN", "PG_DEGRADED"})
+
 Moments = Mapping[int, datetime | None]
 
 
@@ -87,6 +89,8 @@ def explanations(facts: ClusterFacts, down_since: Moments) -> list[Explanation]:
 
 def explain(check: HealthCheck, facts: ClusterFacts, down_since: Moments) -> Explanation:
     means, todo = _WORDS.get(check.code, ("", "Ceph says more with: ceph health detail."))
+    if check.code in _CALMING:
+        means = _how_served(facts) or means
     fact, since = check.summary, None
     down = [disk for disk in facts.disks if not disk.up and disk.taken]
     if check.code == "OSD_DOWN" and down:
@@ -101,6 +105,13 @@ def explain(check: HealthCheck, facts: ClusterFacts, down_since: Moments) -> Exp
         since=since,
         muted=check.muted,
     )
+
+
+def _how_served(facts: ClusterFacts) -> str:
+    """What is wrong with reaching the data, or that it is not known; "" while all of it is served."""
+    if not facts.manager_answers:
+        return "Whether all data is served is known again when a manager answers."
+    return _WAITS if chunks.count(facts.groups).not_served or facts.groups.unfound else ""
 
 
 def _given_up(facts: ClusterFacts, down_since: Moments) -> list[Explanation]:
