@@ -41,8 +41,7 @@ def count(groups: Groups) -> Chunks:
         words = frozenset(state.split("+"))
         found[_kind(words)] += number
         replicating += number if words & _MOVING else 0
-    # Ceph's figure has those that are blocked as well: with one copy left, a pool of three is below its min_size.
-    urgent = min(max(0, groups.urgent - found["blocked"]), found["degraded"])
+    urgent = min(groups.urgent, found["degraded"])  # the two figures are of different moments
     return Chunks(
         total=groups.total,
         healthy=found["healthy"],

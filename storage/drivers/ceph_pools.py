@@ -91,7 +91,7 @@ def all_clean(status: Mapping[str, Any]) -> bool:
 
 
 def urgent(brief: object, pools_: Iterable[PoolFacts], up: Collection[int]) -> int:
-    """How many placement groups lack copies and have one left, or no more chunks than are needed to read.
+    """How many placement groups are served, lack copies and have one left, or no more chunks than are needed to read.
 
     ``brief`` is the answer to `pg dump pgs_brief`, ``up`` the disks that run.
     """
@@ -101,7 +101,8 @@ def urgent(brief: object, pools_: Iterable[PoolFacts], up: Collection[int]) -> i
     for row in told:
         number = text(row, "pgid").partition(".")[0]
         pool = known.get(int(number)) if number.isdecimal() else None
-        if pool is None:
+        state = text(row, "state").split("+")
+        if pool is None or "active" not in state or "stale" in state:
             continue
         left = sum(disk != _NOBODY and disk in up for disk in numbers(row, "acting"))
         found += left < pool.size and left <= pool.data_chunks

@@ -28,7 +28,7 @@ ANSWERS: dict[str, Any] = {
     "osd metadata": told.OSD_METADATA,
     "osd df": told.OSD_DF,
     "osd perf": told.OSD_PERF,
-    "pg dump": {"pg_stats": [{"pgid": "1.0", "acting": [0]}]},
+    "pg dump": {"pg_stats": [{"pgid": "1.0", "acting": [0], "state": "active+undersized+degraded"}]},
 }
 
 

@@ -150,9 +150,18 @@ def test_scrubbing_is_no_lack(state: str, clean: bool) -> None:
     ],
 )
 def test_groups_with_one_copy_or_no_spare_chunk_are_urgent(pgid: str, acting: list[int], urgent: int) -> None:
-    rows = [{"pgid": pgid, "acting": acting}]
+    rows = [{"pgid": pgid, "acting": acting, "state": "active+undersized+degraded"}]
     assert ceph_pools.urgent({"pg_ready": True, "pg_stats": rows}, POOLS, {0, 1, 2}) == urgent
     assert ceph_pools.urgent(rows, POOLS, {0, 1, 2}) == urgent
+
+
+@pytest.mark.parametrize(
+    "state", ["undersized+degraded+peered", "down", "stale+active+undersized+degraded", "creating+peering", "unknown"]
+)
+def test_a_group_that_is_not_served_is_worse_than_urgent(state: str) -> None:
+    """With one copy left a pool of three is below its min_size; counted as urgent it would hide what others are."""
+    rows = [{"pgid": "1.0", "acting": [0], "state": state}]
+    assert ceph_pools.urgent(rows, POOLS, {0, 1, 2}) == 0
 
 
 def mangled(value: Any) -> st.SearchStrategy[Any]:
@@ -176,7 +185,7 @@ def test_odd_maps_are_read_without_an_exception(osd_dump: Any, dump: Any, df: An
     assert ceph_parse.space(found).available >= 0
     ceph_parse.ratios(osd_dump)
     ceph_parse.flags(osd_dump)
-    ceph_pools.urgent([{"pgid": "1.0", "acting": [0]}], pools, {0})
+    ceph_pools.urgent([{"pgid": "1.0", "acting": [0], "state": "active"}], pools, {0})
 
 
 @given(mangled(told.STATUS), mangled(told.HEALTH), mangled(told.QUORUM), mangled(told.MGR_DUMP), mangled(told.FS_DUMP))
