@@ -6,7 +6,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault("MOORING_VAR", str(Path(tempfile.gettempdir()) / f"mooring-test-{os.getuid()}"))
+from tests.instances import SUFFIX
+
+os.environ.setdefault("MOORING_VAR", str(Path(tempfile.gettempdir()) / f"mooring-test-{os.getuid()}{SUFFIX}"))
 os.environ.setdefault("MOORING_SECRET_KEY", "only-for-tests-" + "x" * 50)
 os.environ.setdefault("MOORING_STATIC_FROM_SOURCE", "1")
 

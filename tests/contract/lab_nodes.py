@@ -17,14 +17,13 @@ from infrastructure.services.onboarding import certificates, libvirt_settings
 from panel.trust import ca, ssh_key
 
 ROOT = Path(__file__).resolve().parents[2]
-INSTANCE = os.environ.get("MOORING_LAB_INSTANCE", "test")
 NAMES = ("primary", "secondnode1", "secondnode2")
 _ADD_LINE = 'grep -qxF "$1" /root/.ssh/authorized_keys || echo "$1" >> /root/.ssh/authorized_keys'
 
 
 def lab(*argv: str) -> str:
     """Run bin/lab on the instance of the tests."""
-    command = [str(ROOT / "bin" / "lab"), "--instance", INSTANCE, *argv]
+    command = [str(ROOT / "bin" / "lab"), "--instance", instances.LAB, *argv]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout

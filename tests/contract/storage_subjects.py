@@ -11,7 +11,8 @@ from storage.drivers import fake, matching, registry
 from storage.drivers.base import StorageCluster
 from storage.drivers.ceph_keeping import Keeping
 from storage.drivers.facts import ClusterFacts, PoolFacts
-from tests.contract.lab_nodes import INSTANCE, ROOT
+from tests import instances
+from tests.contract.lab_nodes import ROOT
 from tests.e2e.lab import Lab
 from tests.lab import ceph
 from tests.waiting import eventually
@@ -111,7 +112,7 @@ class LabSubject:
 @pytest.fixture(scope="session")
 def lab_storage() -> Iterator[tuple[Lab, StorageCluster]]:
     """The lab's Ceph, up, and the driver as a user with the panel's capabilities."""
-    lab = Lab(ROOT, INSTANCE)
+    lab = Lab(ROOT, instances.LAB)
     lab.run("up")
     cluster = registry.cluster_for(ceph.access(lab))
     eventually(lambda: cluster.look().manager_answers)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests import instances
 from tests.e2e.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
-INSTANCE = os.environ.get("MOORING_LAB_INSTANCE", "test")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class RunningLab(Lab):
 def lab() -> Iterator[RunningLab]:
     if os.geteuid() != 0:
         pytest.fail("the lab needs root: run the lab's tests as root, or leave them out with -m 'not lab'")
-    running = RunningLab(INSTANCE)
+    running = RunningLab(instances.LAB)
     running.up()
     yield running
     running.up()  # whatever a test switched off is back for the next level

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import INSTANCE, ROOT, RunningLab
+from tests import instances
+from tests.lab.conftest import ROOT, RunningLab
 
 pytestmark = pytest.mark.lab
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.lab
 @pytest.fixture(scope="module")
 def second() -> Iterator[RunningLab]:
     """Another lab, whose first `up` was killed while the nodes booted and whose next one went through."""
-    other = RunningLab(f"{INSTANCE[:10]}-2nd")
+    other = RunningLab(f"{instances.LAB[:10]}-2nd")
     other.run("down", "--purge")
     command = [str(ROOT / "bin" / "lab"), "--instance", other.instance, "up"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:

@@ -9,8 +9,9 @@ import pytest
 
 from panel.accounts.models import User
 from storage.redundancy import MODES
+from tests import instances
 from tests.lab.ceph import told
-from tests.lab.conftest import INSTANCE, RunningLab
+from tests.lab.conftest import RunningLab
 from tests.lab.onboarded import completed, panel_of
 from tests.lab.storage_panel import StoragePanel, connected
 
@@ -21,7 +22,7 @@ NONE = 2147483647  # Ceph's word for no disk in an acting set
 @pytest.fixture
 def wide_lab() -> Iterator[RunningLab]:
     """A lab of its own with 21 disks in tier 2."""
-    made = RunningLab(f"{INSTANCE}wide")
+    made = RunningLab(f"{instances.LAB}wide")
     made.run("up", "--disks", "7", "--one-tier", "2")
     yield made
     made.run("down", "--purge")
