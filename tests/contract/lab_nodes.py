@@ -1,6 +1,5 @@
 """The lab's nodes with the panel's trust installed, through the panel's own onboarding code."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from infrastructure.models import Node
 from infrastructure.services.endpoints import endpoint_for
 from infrastructure.services.onboarding import certificates, libvirt_settings
 from panel.trust import ca, ssh_key
+from tests import instances
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("primary", "secondnode1", "secondnode2")
