@@ -218,6 +218,30 @@ def test_cancelling_a_release_takes_the_disk_in_again(storage: Storage, monkeypa
     assert 0 in storage.hosts["primary"].pids
 
 
+@pytest.mark.parametrize(("start", "method"), [(move, "set_device_class"), (release, "set_taken")])
+def test_when_the_last_two_disks_of_a_host_leave_in_one_moment_they_stay(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, start: Any, method: str
+) -> None:
+    """Each passed its checks while the other was still there."""
+    engine = storage.engine
+    engine.make_rule("mooring-t1.host", device_class="tier1", domain="host")
+    marks = {"application": "rbd", "marks": {"mooring": "vm"}}
+    engine.make_replicated_pool("mooring-vm.t1.r3.host.a", size=3, rule="mooring-t1.host", **marks)
+    storage.look()
+    task, real = start(storage), getattr(engine, method)
+
+    def change(disk: int, *args: Any, **words: Any) -> bool:
+        engine.change(2, up=False)
+        return bool(real(disk, *args, **words))
+
+    monkeypatch.setattr(engine, method, change)
+    task = run(task)
+
+    assert task.state == "failed"
+    assert "mooring-vm.t1.r3.host.a needs 3 hosts of tier 1, and without CS0 there are 2" in task.reason
+    assert (engine.disks[0].taken, engine.disks[0].device_class) == (True, "tier1")
+
+
 def test_a_service_that_does_not_end_by_itself_is_killed(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     storage.hosts["primary"].stubborn = True
     script(storage, monkeypatch, drained(storage))
