@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Ratios, Rule
+from storage.drivers.facts import ClusterFacts, FilesystemFacts, PoolFacts, Profile, Ratios, Rule
 from storage.drivers.placing import Location
 
 
@@ -140,6 +140,48 @@ class HostPlacer(Protocol):
         ...
 
 
+class FileKeeper(Protocol):
+    """The file system `matching.FILESYSTEM` with a directory for each datastore for files, `matching.directory_of`.
+
+    Directories are read and changed through an active metadata server: without one these calls are TimedOut.
+    """
+
+    def filesystem(self) -> FilesystemFacts | None:
+        """The panel's file system; None while there is none. Conflict when somebody else's has its name."""
+        ...
+
+    def make_filesystem(self) -> bool:
+        """Make it of the pools FILES_METADATA and FILES_ROOT, which are there. A server takes it up afterwards."""
+        ...
+
+    def remove_filesystem(self) -> bool:
+        """Stop its metadata servers and remove it; its pools stay. Conflict while it has a datastore's data pool."""
+        ...
+
+    def add_data_pool(self, pool: str) -> bool:
+        """Let directories keep their data in a pool of the panel's."""
+        ...
+
+    def remove_data_pool(self, pool: str) -> bool:
+        """Take a data pool from the file system; whatever lies in it is lost to it. False when it has it not."""
+        ...
+
+    def make_directory(self, name: str, *, pool: str) -> bool:
+        """A datastore's directory, which root alone may change, whose files lie in the pool.
+
+        Conflict when it is there, not empty, and keeps its data elsewhere.
+        """
+        ...
+
+    def entries(self, name: str) -> tuple[str, ...] | None:
+        """What lies in a datastore's directory, by name, the first 1,000; None when there is no such directory."""
+        ...
+
+    def remove_directory(self, name: str) -> bool:
+        """Remove a datastore's directory; Conflict unless it is empty."""
+        ...
+
+
 class SettingsKeeper(Protocol):
     """What is set for all disks."""
 
@@ -152,7 +194,9 @@ class SettingsKeeper(Protocol):
         ...
 
 
-class StorageCluster(ClusterObserver, PoolKeeper, DiskKeeper, DiskMaker, HostPlacer, SettingsKeeper, Protocol):
+class StorageCluster(
+    ClusterObserver, PoolKeeper, FileKeeper, DiskKeeper, DiskMaker, HostPlacer, SettingsKeeper, Protocol
+):
     """A storage cluster."""
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The StorageCluster on a real Ceph, over librados and librbd."""
+"""The StorageCluster on a real Ceph, over librados, librbd and libcephfs."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
@@ -7,10 +7,11 @@ from storage.drivers import ceph_disks, ceph_new_disk, ceph_places, ceph_pools, 
 from storage.drivers.base import Access
 from storage.drivers.ceph_connection import Connection
 from storage.drivers.ceph_crush import crush
+from storage.drivers.ceph_files import Files
 from storage.drivers.ceph_keeping import Keeping
 from storage.drivers.ceph_look import LOOK_SECONDS, Looker
 from storage.drivers.ceph_round import Round
-from storage.drivers.facts import ClusterFacts, PoolFacts, Profile, Ratios, Rule
+from storage.drivers.facts import ClusterFacts, FilesystemFacts, PoolFacts, Profile, Ratios, Rule
 from storage.drivers.placing import Location
 
 T = TypeVar("T")
@@ -80,6 +81,30 @@ class CephCluster:
     def images(self, pool: str) -> tuple[str, ...]:
         return self._keep(lambda keeping: keeping.images(pool), f"list the images of {pool}")
 
+    def filesystem(self) -> FilesystemFacts | None:
+        return self._ask(lambda round_: Files(round_).filesystem(), "describe its file system")
+
+    def make_filesystem(self) -> bool:
+        return self._file(Files.make, "make a file system")
+
+    def remove_filesystem(self) -> bool:
+        return self._file(Files.remove, "remove its file system")
+
+    def add_data_pool(self, pool: str) -> bool:
+        return self._file(lambda files: files.add_data_pool(pool), f"give its file system the pool {pool}")
+
+    def remove_data_pool(self, pool: str) -> bool:
+        return self._file(lambda files: files.remove_data_pool(pool), f"take the pool {pool} from its file system")
+
+    def make_directory(self, name: str, *, pool: str) -> bool:
+        return self._file(lambda files: files.make_directory(name, pool=pool), f"make the directory {name}")
+
+    def entries(self, name: str) -> tuple[str, ...] | None:
+        return self._file(lambda files: files.entries(name), f"list the directory {name}")
+
+    def remove_directory(self, name: str) -> bool:
+        return self._file(lambda files: files.remove_directory(name), f"remove the directory {name}")
+
     def set_device_class(self, disk: int, device_class: str) -> bool:
         return self._change(
             lambda round_: ceph_disks.set_device_class(round_, disk, device_class), f"change the class of disk {disk}"
@@ -126,6 +151,9 @@ class CephCluster:
 
     def _change(self, fn: Callable[[Round], T], doing: str) -> T:
         return self._ask(fn, doing, CHANGE_SECONDS)
+
+    def _file(self, fn: Callable[[Files], T], doing: str) -> T:
+        return self._change(lambda round_: fn(Files(round_)), doing)
 
     def _keep(self, fn: Callable[[Keeping], T], doing: str) -> T:
         return self._change(lambda round_: fn(Keeping(round_)), doing)

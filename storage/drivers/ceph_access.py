@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from infrastructure.drivers.errors import NotSupported, Refused
 from storage.drivers.base import Access
 from storage.drivers.facts import RECOVERY_OPTIONS
-from storage.drivers.matching import MARK, OWN
+from storage.drivers.matching import FILES_METADATA, FILES_ROOT, FILESYSTEM, MARK, OWN
 from storage.drivers.placing import LEVELS
 
 # Less than the deadline of a look, so that its error says that no monitor answered.
@@ -40,8 +40,25 @@ _ON_PLACES = (
     *(f'allow command "osd crush add-bucket" with type={level}' for level in LEVELS),
     'allow command "osd crush rm" with name regex "[A-Za-z0-9_-]+"',
 )
+_ON_FILESYSTEM = ("fs fail", "fs rm")
+_ON_ITS_POOLS = ("fs add_data_pool", "fs rm_data_pool")
 _MARKS = ("osd set-nearfull-ratio", "osd set-backfillfull-ratio", "osd set-full-ratio")
 _OF_MANAGER = ("osd df", "osd perf", "pg dump", "osd safe-to-destroy", "osd purge")
+
+
+def _on_filesystem() -> list[str]:
+    """Commands on the panel's own file system alone.
+
+    Ceph asks a second time, and then looks for a grant that may write and names no other file system; those of commands
+    do not count there. So one names a service that does not exist: it answers this question and allows nothing.
+    """
+    made_of = f"metadata={FILES_METADATA} data={FILES_ROOT}"
+    return [
+        f'allow command "fs new" with fs_name={FILESYSTEM} {made_of}',
+        *(f'allow command "{command}" with fs_name={FILESYSTEM}' for command in _ON_FILESYSTEM),
+        *(f'allow command "{command}" with fs_name={FILESYSTEM} pool prefix {OWN}' for command in _ON_ITS_POOLS),
+        f"allow service {OWN}none w",
+    ]
 
 
 def _mon() -> str:
@@ -53,7 +70,7 @@ def _mon() -> str:
         for name in RECOVERY_OPTIONS
     ]
     plain = [f'allow command "{command}"' for command in (*_ON_DISKS, *_MARKS)]
-    return ", ".join(["allow r", *named, rename, *plain, *_ON_PLACES, *options])
+    return ", ".join(["allow r", *named, rename, *_on_filesystem(), *plain, *_ON_PLACES, *options])
 
 
 # The least capabilities of the panel's user, as (of which daemons, what).
@@ -62,6 +79,8 @@ CAPABILITIES: tuple[tuple[str, str], ...] = (
     ("mgr", ", ".join(f'allow command "{command}"' for command in _OF_MANAGER)),
     # Objects of pools that carry the panel's mark, whatever its value: to list images and set where their data lies.
     ("osd", f"allow rwx tag rbd {MARK}=*"),
+    # Directories of the panel's file system and their layouts (p); what lies in files is in pools it may not read.
+    ("mds", f"allow rwp fsname={FILESYSTEM}"),
 )
 
 
@@ -77,6 +96,8 @@ def conf(access: Access) -> dict[str, str]:
         "key": access.key,
         "keyring": "",
         "client_mount_timeout": f"{CONNECT_SECONDS:g}",
+        "client_mount_uid": "0",  # directories belong to root, whoever runs the panel
+        "client_mount_gid": "0",
         "rados_mon_op_timeout": f"{OPERATION_SECONDS:g}",
         "rados_osd_op_timeout": f"{OPERATION_SECONDS:g}",
         "admin_socket": "",

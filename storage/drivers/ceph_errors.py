@@ -1,9 +1,10 @@
-"""The one place where errors of librados and librbd become DriverError."""
+"""The one place where errors of librados, librbd and libcephfs become DriverError."""
 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import cephfs
 import rados
 import rbd
 
@@ -105,10 +106,10 @@ def connecting(error: "rados.Error", where: str, user: str) -> DriverError:
 
 @contextmanager
 def translating(where: str, doing: str) -> Iterator[None]:
-    """Raise errors of librados and librbd as DriverError."""
+    """Raise errors of the three libraries as DriverError."""
     try:
         yield
-    except (rados.Error, rbd.Error) as error:
+    except (rados.Error, rbd.Error, cephfs.Error) as error:
         # Frames of the traceback hold the handle: whoever keeps the error must not keep the connection.
         raise failure(_number(error), _said(error), where, doing) from error.with_traceback(None)
 

@@ -129,6 +129,16 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesystemFacts:
+    """A CephFS file system. Pools by name; the first data pool is its default, which cannot be taken from it."""
+
+    name: str
+    metadata_pool: str
+    data_pools: tuple[str, ...]
+    serving: bool = False  # a metadata server is active for it: it can be mounted
+
+
+@dataclass(frozen=True, slots=True)
 class Groups:
     """Placement groups: the panel's chunks."""
 

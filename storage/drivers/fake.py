@@ -20,6 +20,7 @@ from storage.drivers.facts import (
     PoolFacts,
     Space,
 )
+from storage.drivers.fake_files import FakeFiles
 from storage.drivers.fake_places import FakePlaces
 
 GIB = 1 << 30
@@ -27,7 +28,7 @@ FSID = "5f1d0000-0000-4000-8000-000000000001"
 HOSTS = ("primary", "secondnode1", "secondnode2")
 
 
-class FakeCluster(FakePlaces):
+class FakeCluster(FakeFiles, FakePlaces):
     """One cluster. ``disks`` and ``buckets`` are by id; everything may be set by a test."""
 
     def __init__(self) -> None:

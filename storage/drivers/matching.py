@@ -3,17 +3,22 @@
 import re
 from collections.abc import Mapping
 
-from infrastructure.drivers.errors import Conflict, Refused
-from storage.drivers.facts import PoolFacts, Profile, Rule
+from infrastructure.drivers.errors import Conflict, NotFound, Refused
+from storage.drivers.facts import FilesystemFacts, PoolFacts, Profile, Rule
 
 # A pool is made under its name with this ending and gets its own name when nothing is missing of it: so a pool that
 # lacks the marks is never taken for one that an interrupted call left behind.
 UNFINISHED = ".making"
 # All pools, rules and profiles of the panel begin so: its cephx user may change no others.
 OWN = "mooring-"
+# The one file system for all datastores for files: its name, its own two pools, and where its directories lie.
+FILESYSTEM = "mooring"
+FILES_METADATA, FILES_ROOT = f"{OWN}files.meta", f"{OWN}files.root"
+VOLUMES = "/volumes/mooring"
 # The key that the panel's marks have among them; the panel's cephx user may touch objects of pools that carry it alone.
 MARK = "mooring"
 _NAME = re.compile(r"mooring-[A-Za-z0-9_.-]{1,100}")
+_DIRECTORY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _CHOOSE = "Choose another name, or remove it in Ceph if nobody needs it."
 
 
@@ -91,6 +96,51 @@ def require_marks(pool: PoolFacts, marks: Mapping[str, str]) -> None:
             component="ceph",
             advice="The panel changes only pools that it made; choose another name.",
         )
+
+
+def require_own_filesystem(there: FilesystemFacts) -> None:
+    """Conflict when the file system of the panel's name keeps its metadata elsewhere: somebody else made it."""
+    if there.metadata_pool != FILES_METADATA:
+        raise Conflict(
+            f"There is a file system {there.name} already whose metadata lie in the pool {there.metadata_pool}",
+            code="foreign-filesystem",
+            component="ceph",
+            advice="The panel needs this name: rename or remove that file system if nobody needs it.",
+        )
+
+
+def require_filesystem(there: FilesystemFacts | None) -> FilesystemFacts:
+    """NotFound while there is none."""
+    if there is None:
+        raise NotFound(f"There is no file system {FILESYSTEM}", code="no-filesystem", component="ceph")
+    return there
+
+
+def require_no_data_pools(there: FilesystemFacts) -> None:
+    """Conflict while datastores keep data in it."""
+    if used := [pool for pool in there.data_pools if pool != FILES_ROOT]:
+        raise Conflict(
+            f"The file system {FILESYSTEM} is used: it keeps data in {', '.join(used)}",
+            code="in-use",
+            component="ceph",
+            advice="Remove the datastores for files first.",
+        )
+
+
+def directory_differs(path: str) -> Conflict:
+    return Conflict(
+        f"The directory {path} is there already, holds files and keeps them in another pool",
+        code="directory-differs",
+        component="ceph",
+        advice="It is left as it is. Choose another name for the datastore.",
+    )
+
+
+def directory_of(name: str) -> str:
+    """The path of a datastore's directory in the file system. Refused for what is no plain name."""
+    if not _DIRECTORY.fullmatch(name):
+        raise Refused(f"{name!r} is no name for a directory", code="bad-name", component="ceph")
+    return f"{VOLUMES}/{name}"
 
 
 def require_readable(pool: PoolFacts) -> None:

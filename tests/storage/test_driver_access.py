@@ -50,11 +50,11 @@ def test_a_handle_reads_no_files_and_waits_no_longer_than_a_look() -> None:
 
 def test_the_capabilities_name_each_command_and_only_the_panels_names() -> None:
     told = dict(ceph_access.CAPABILITIES)
-    assert set(told) == {"mon", "mgr", "osd"}
+    assert set(told) == {"mon", "mgr", "osd", "mds"}
     assert "*" not in told["mon"] + told["mgr"]
     assert "auth" not in told["mon"]
     wide = {part.removeprefix("allow ") for part in told["mon"].split(", ") if " with " not in part}
-    assert wide <= {"r"} | {
+    assert wide <= {"r", "service mooring-none w"} | {
         f'command "{command}"'
         for command in (
             "osd crush set-device-class",
@@ -70,9 +70,16 @@ def test_the_capabilities_name_each_command_and_only_the_panels_names() -> None:
         )
     }
     narrow = [part for part in told["mon"].split(", ") if " with " in part]
-    narrow_enough = ("prefix mooring-", "who=osd name=osd_", 'add-bucket" with type=r', "with name regex")
+    narrow_enough = (
+        "prefix mooring-",
+        "who=osd name=osd_",
+        "with fs_name=mooring",
+        'add-bucket" with type=r',
+        "with name regex",
+    )
     assert all(any(words in part for words in narrow_enough) for part in narrow)
-    assert ceph_access.capability_words()[::2] == ("mon", "mgr", "osd")
+
+    assert ceph_access.capability_words()[::2] == ("mon", "mgr", "osd", "mds")
 
 
 def test_what_may_be_removed_from_the_map_is_no_disk() -> None:

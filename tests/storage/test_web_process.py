@@ -13,7 +13,7 @@ from tasks import registry
 get_resolver().url_patterns
 from storage.services import access, clusters
 assert registry.get_job("storage.connect")
-print(sorted({"rados", "rbd"} & sys.modules.keys()))
+print(sorted({"rados", "rbd", "cephfs"} & sys.modules.keys()))
 """
 
 
