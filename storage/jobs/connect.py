@@ -26,10 +26,11 @@ FORGET_USER = "storage.connect.remove_user"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The users that were made: the panel's own, and the one as whom nodes open the disks of VMs."""
+    """The users that were made: the panel's own, and those as whom nodes open disks of VMs and mount directories."""
 
     panel: ceph_admin.User
     node: ceph_admin.User
+    files: ceph_admin.User
 
 
 def recover(run: TaskRun, *, cluster_id: int, node_id: int) -> Recovery:
@@ -95,6 +96,7 @@ def _make_users(run: TaskRun, cluster: Cluster, node: Node, host: HostDriver) ->
         return Keys(
             _make_user(run, cluster, node, host, cluster.user, ceph_admin.PANEL_CAPABILITIES),
             _make_user(run, cluster, node, host, cluster.node_user, ceph_admin.NODE_CAPABILITIES),
+            _make_user(run, cluster, node, host, cluster.files_user, ceph_admin.FILES_CAPABILITIES),
         )
 
 
@@ -140,6 +142,7 @@ def _save(cluster: Cluster, node: Node, monitors: ceph_admin.Monitors, keys: Key
         monitors=list(monitors.addresses),
         key=encrypt(keys.panel.key),
         node_key=encrypt(keys.node.key),
+        files_key=encrypt(keys.files.key),
         through=node,
         connected_at=timezone.now(),
         state_reason="",

@@ -48,8 +48,8 @@ def disconnect(run: TaskRun, *, cluster_id: int) -> None:
         step.line(f"{cluster} is no longer managed; its data was not touched")
 
 
-def _users(cluster: Cluster) -> tuple[str, str]:
-    return cluster.user, cluster.node_user
+def _users(cluster: Cluster) -> tuple[str, ...]:
+    return cluster.user, cluster.node_user, cluster.files_user
 
 
 def _remove_users(step: Step, cluster: Cluster) -> None:

@@ -25,6 +25,8 @@ class Cluster(models.Model):
     key = models.TextField(blank=True, help_text="encrypted")
     node_user = models.CharField(max_length=63, default="mooring-vm", help_text="as whom nodes open disks of VMs")
     node_key = models.TextField(blank=True, help_text="encrypted")
+    files_user = models.CharField(max_length=63, default="mooring-files", help_text="as whom nodes mount directories")
+    files_key = models.TextField(blank=True, help_text="encrypted")
     added_at = models.DateTimeField(auto_now_add=True)
     connected_at = models.DateTimeField(null=True)
 

@@ -13,6 +13,7 @@ from typing import Any
 from infrastructure.drivers.base import Completed, HostDriver
 from infrastructure.models import Node
 from storage.drivers.ceph_access import CAPABILITIES
+from storage.drivers.matching import FILESYSTEM, VOLUMES
 from tasks.errors import JobFailed
 
 CONF = "/etc/ceph/ceph.conf"
@@ -23,6 +24,12 @@ DEADLINE = 20.0
 Capabilities = Sequence[tuple[str, str]]
 # As whom nodes open the disks of VMs: images of the panel's pools, and breaking the lock of a node that died.
 NODE_CAPABILITIES: Capabilities = (("mon", "profile rbd"), ("osd", "allow rwx tag rbd mooring=*"))
+# As whom nodes mount the directories of datastores for files: what lies in them, but neither their layouts nor others.
+FILES_CAPABILITIES: Capabilities = (
+    ("mon", "allow r"),
+    ("mds", f"allow rw fsname={FILESYSTEM} path={VOLUMES}"),
+    ("osd", f"allow rw tag cephfs data={FILESYSTEM}"),
+)
 PANEL_CAPABILITIES: Capabilities = CAPABILITIES
 _NO_ENTITY = 2
 

@@ -16,6 +16,7 @@ from tests.infrastructure.inventory_facts import make_node, node_facts
 from tests.storage.samples import FSID
 
 PANEL_KEY = "AQBpanelPanelPanelPanelPanelPanelPanelPan=="
+FILES_KEY = "AQBfilesFilesFilesFilesFilesFilesFilesFi=="
 NODE_KEY = "AQBnodeNodeNodeNodeNodeNodeNodeNodeNodeNod=="
 OTHER_KEY = "AQBotherOtherOtherOtherOtherOtherOtherOthe=="
 
@@ -55,7 +56,8 @@ class CephHost:
         if verb == "get" and entity not in self.users:
             return Completed(b"", f"Error ENOENT: failed to find {entity} in keyring".encode(), 2)
         if verb == "get-or-create" and entity not in self.users:
-            self.users[entity] = (PANEL_KEY if entity == "client.mooring" else NODE_KEY, capabilities)
+            keys = {"client.mooring": PANEL_KEY, "client.mooring-files": FILES_KEY}
+            self.users[entity] = (keys.get(entity, NODE_KEY), capabilities)
         if verb == "caps":
             self.users[entity] = (self.users[entity][0], capabilities)
         if verb == "rm":

@@ -13,6 +13,7 @@ PACKAGES = (
     "qemu-system-x86",
     "qemu-utils",
     "qemu-block-extra",
+    "ceph-fuse",
 )
 INSTALL_SECONDS = 900.0
 _APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "--no-install-recommends")
