@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
@@ -11,7 +11,7 @@ from infrastructure.services import nodes
 from infrastructure.services.errors import ServiceError
 from infrastructure.views.answers import put_error
 from panel.accounts.permissions import requires
-from panel.ui.htmx import render_page
+from panel.ui.htmx import go_to, render_page
 from panel.ui.signed_in import user_of
 
 TEMPLATE = "infrastructure/node_add.html"
@@ -53,12 +53,7 @@ def _add(request: HttpRequest) -> HttpResponse:
         except ServiceError as error:
             put_error(form, error)
         else:
-            url = reverse("tasks:detail", args=[task.pk])
-            if not request.htmx:  # type: ignore[attr-defined]
-                return HttpResponseRedirect(url)
-            response = HttpResponse(status=204)
-            response["HX-Redirect"] = url
-            return response
+            return go_to(request, reverse("tasks:detail", args=[task.pk]))
     # What was entered in step 1 is at fault: back to it, with everything kept.
     if {"name", "address", "ssh_port"} & set(form.errors):
         first = NodeAddForm(request.POST)

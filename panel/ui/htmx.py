@@ -51,6 +51,15 @@ def accepted(request: HttpRequest, event: str, detail: dict[str, Any], redirect_
     return response
 
 
+def go_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Another page is next: a redirect, of which htmx has to be told in a header, or it puts the page into a region."""
+    if not is_fragment(request):
+        return HttpResponseRedirect(url)
+    response = HttpResponse(status=204)
+    response["HX-Redirect"] = url
+    return response
+
+
 def done(
     request: HttpRequest, text: str, redirect_to: str, changed: dict[str, list[int]] | None = None
 ) -> HttpResponse:

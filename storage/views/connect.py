@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
@@ -13,7 +13,7 @@ from infrastructure.services.errors import ServiceError
 from infrastructure.views.answers import put_error, run
 from panel.accounts.permissions import requires
 from panel.accounts.scopes import visible
-from panel.ui.htmx import is_fragment, render_page
+from panel.ui.htmx import go_to, render_page
 from panel.ui.signed_in import user_of
 from storage.forms import ConnectForm, ThroughForm
 from storage.services import clusters
@@ -44,7 +44,7 @@ def connect(request: HttpRequest) -> HttpResponse:
         except TaskConflict as conflict:
             form.add_error(None, str(conflict))
         else:
-            return _to_task(request, task.pk)
+            return go_to(request, reverse("tasks:detail", args=[task.pk]))
     return _form(request, form, 422)
 
 
@@ -52,15 +52,6 @@ def _nodes(request: HttpRequest) -> Any:
     """The nodes it can be connected through: those that are set up and answer."""
     ready = Node.objects.filter(state=NodeState.ONLINE).order_by("name")
     return visible(request.user, "infrastructure.view", ready)
-
-
-def _to_task(request: HttpRequest, pk: int) -> HttpResponse:
-    url = reverse("tasks:detail", args=[pk])
-    if not is_fragment(request):
-        return HttpResponseRedirect(url)
-    response = HttpResponse(status=204)
-    response["HX-Redirect"] = url
-    return response
 
 
 def _form(request: HttpRequest, form: ConnectForm, status: int = 200) -> HttpResponse:

@@ -13,7 +13,7 @@ from infrastructure.views.answers import put_error, refusal_answer
 from infrastructure.views.performance import recent_tasks
 from panel.accounts.permissions import can, requires
 from panel.ui.forms import Fields
-from panel.ui.htmx import is_fragment, render_page
+from panel.ui.htmx import go_to, render_page
 from panel.ui.signed_in import user_of
 from panel.ui.tables import Empty
 from storage.choices import Use
@@ -121,7 +121,7 @@ def datastore_add(request: HttpRequest) -> HttpResponse:
         except TaskConflict as conflict:
             form.add_error(None, str(conflict))
         else:
-            return _to(request, reverse("tasks:detail", args=[task.pk]))
+            return go_to(request, reverse("tasks:detail", args=[task.pk]))
     return _add_form(request, form, request.POST, 422)
 
 
@@ -132,14 +132,6 @@ def _add_form(request: HttpRequest, form: DatastoreForm, chosen: QueryDict, stat
     picker = picker_for(look, chosen.dict())
     context = page_context(request, "Add datastore", look) | {"form": form, "picker": picker}
     return render_page(request, "storage/datastore_add.html", context, regions=("datastore-add",), status=status)
-
-
-def _to(request: HttpRequest, url: str) -> HttpResponse:
-    if not is_fragment(request):
-        return HttpResponseRedirect(url)
-    response = HttpResponse(status=204)
-    response["HX-Redirect"] = url
-    return response
 
 
 @requires("storage.view")
@@ -193,7 +185,7 @@ def datastore_remove(request: HttpRequest, pk: int) -> HttpResponse:
         except (TaskConflict, ServiceError) as refusal:
             return refusal_answer(request, refusal, reverse("storage:datastore", args=[pk]))
         else:  # to its task, for the datastore's own page is about to go
-            return _to(request, reverse("tasks:detail", args=[task.pk]))
+            return go_to(request, reverse("tasks:detail", args=[task.pk]))
     return _remove_dialog(request, datastore, form, 422)
 
 
