@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from storage.views import connect, datastores, disk_actions, disk_add, disks, overview, picker, services, settings
+from storage.views import (
+    connect,
+    datastores,
+    disk_actions,
+    disk_add,
+    disks,
+    locations,
+    overview,
+    picker,
+    services,
+    settings,
+)
 
 app_name = "storage"
 
@@ -11,6 +22,7 @@ urlpatterns = [
     path("disks/", disks.disk_list, name="disks"),
     path("disks/add/", disk_add.disk_add, name="disk_add"),
     path("disks/add/devices/", disk_add.disk_devices, name="disk_devices"),
+    path("disks/locations/", locations.host_locations, name="locations"),
     path("disks/<int:number>/menu/", disk_actions.disk_menu, name="disk_menu"),
     path("disks/<int:number>/tier/", disk_actions.disk_tier, name="disk_tier"),
     path("disks/<int:number>/release/", disk_actions.disk_release, name="disk_release"),

@@ -13,7 +13,10 @@ from storage.models import Disk
 from storage.status import disk_status
 from storage.tables import DiskTable
 from storage.views.disk_add import add_disk_action
+from storage.views.locations import location_note
 from storage.views.look import Look, look_at_cluster, page_context
+
+REGIONS = ("page-title", "host-locations", DiskTable.region)
 
 
 @requires("storage.view")
@@ -24,8 +27,8 @@ def disk_list(request: HttpRequest) -> HttpResponse:
     context = page_context(request, "Nodes and disks", look)
     if look is not None:
         context["actions"]["disk"] = add_disk_action(request)
-        context |= _content(request, look)
-    return render_page(request, "storage/disks.html", context, regions=("page-title", DiskTable.region))
+        context |= _content(request, look) | location_note(request, look)
+    return render_page(request, "storage/disks.html", context, regions=REGIONS)
 
 
 def _content(request: HttpRequest, look: Look) -> dict[str, Any]:

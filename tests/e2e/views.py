@@ -285,6 +285,7 @@ VIEWS: list[View] = [
     *_dialog("storage:disk_tier", "/storage/disks/0/tier/"),
     *_dialog("storage:disk_release", "/storage/disks/0/release/"),
     *_dialog("storage:disk_add", "/storage/disks/add/"),
+    *_dialog("storage:locations", "/storage/disks/locations/"),
     View("storage:settings", "/storage/settings/"),
     View("storage:settings", "/storage/settings/", "viewer", who="viewer"),
     View("storage:services", "/storage/services/"),
