@@ -62,7 +62,11 @@ def _service(run: TaskRun, number: int, uuid: str, host: str, *, needed: bool) -
     try:
         node: Node = chunk_service.node_of(host)
         service = ChunkService(node_driver(node), number, uuid)
-        service.is_ours()  # whether the node answers, before anything is moved
+        if not service.is_ours() and needed:  # said before anything is moved
+            raise NotPossible(
+                f"{node} has no service of CS{number} in {service.folder}",
+                advice="Something else keeps it, such as cephadm: release it with that.",
+            )
     except (NotPossible, DriverError) as error:
         if needed:
             raise

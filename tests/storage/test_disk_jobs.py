@@ -208,6 +208,16 @@ def test_nothing_is_stopped_before_the_data_is_elsewhere(storage: Storage, monke
     assert pids == [True, True, True]
 
 
+def test_a_disk_that_something_else_serves_is_refused_before_its_data_moves(storage: Storage) -> None:
+    for path in [path for path in storage.hosts["primary"].files if "/ceph-0/" in path]:
+        del storage.hosts["primary"].files[path]
+    task = run(release(storage))
+
+    assert task.state == "failed"
+    assert "primary has no service of CS0 in /var/lib/ceph/osd/ceph-0" in task.reason
+    assert "set_taken" not in storage.engine.calls
+
+
 def test_cancelling_a_release_takes_the_disk_in_again(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     task = release(storage)
     script(storage, monkeypatch, moving(50), lambda: cancel(task, storage.admin))
