@@ -103,7 +103,6 @@ MODES: dict[str, Mode] = {
         Mode("ec17-3", 17, 3, coded=True),
     )
 }
-MOST_NEEDED = max(mode.needs for mode in MODES.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from infrastructure.services.preflight import Check
 from panel.accounts.models import User
 from panel.ui.format import space
 from storage.drivers.facts import TIERS, ClusterFacts, DiskFacts
-from storage.models import Cluster, Disk
+from storage.models import Disk
 from storage.services import chunk_service, disk_checks
 from storage.services.freshness import current_facts
-from storage.services.observed import facts_of
 from tasks.models import Task, TaskLock
 from tasks.services import Target, enqueue
 
@@ -61,11 +60,6 @@ def release_checks(facts: ClusterFacts, disk: Disk) -> list[Check]:
     """The checks of a release, with who runs the disk. Raises NotPossible when the disk left the cluster."""
     found = find(facts, disk.number, uuid_of(disk))
     return [*disk_checks.release_checks(facts, found), chunk_service.node_check(found)]
-
-
-def known_facts(cluster: Cluster) -> ClusterFacts | None:
-    """What a dialog reckons with: the last look, whatever its age; the service refuses what is too old."""
-    return facts_of(cluster)
 
 
 def find(facts: ClusterFacts, number: int, uuid: str) -> DiskFacts:
