@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infrastructure.drivers.errors import DriverError, Unreachable
-from storage.drivers import ceph_parse, ceph_pools, ceph_settings
+from storage.drivers import ceph_log, ceph_parse, ceph_pools, ceph_settings
 from storage.drivers.ceph_connection import Connection
 from storage.drivers.ceph_crush import Crush, crush
 from storage.drivers.ceph_json import rows, table, text, whole
 from storage.drivers.ceph_round import Round
-from storage.drivers.facts import ClusterFacts, PoolFacts
+from storage.drivers.facts import ClusterFacts, Event, PoolFacts
 
 LOOK_SECONDS = 4.0
 _MANAGER_SECONDS = 2.0
 # A manager that did not answer is not asked for this long: the monitors replace one within half a minute.
 _MANAGER_PAUSE = 10.0
 _METADATA_SECONDS = 60.0  # what daemons are: hosts, versions, devices
+_LOG_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class _Monitors:
     mgr_dump: dict[str, Any]
     fs_dump: dict[str, Any]
     recovery: dict[str, str]
+    events: tuple[Event, ...] | None
     metadata: Mapping[str, list[dict[str, Any]]]
 
 
@@ -51,6 +53,7 @@ class Looker:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._metadata: tuple[float, Mapping[str, list[dict[str, Any]]], frozenset[str]] = (-1e9, {}, frozenset())
+        self._log: tuple[float, tuple[Event, ...] | None] = (-1e9, None)
         self._manager = _Manager()
         self._pause_until = 0.0
 
@@ -79,6 +82,7 @@ class Looker:
             mgr_dump=mgr_dump,
             fs_dump=fs_dump,
             recovery=ceph_settings.recovery(rows(ask.ask("config dump"))),
+            events=self._events(ask),
             metadata=self._known(ask, frozenset(_starts(osd_dump, quorum, mgr_dump, fs_dump))),
         )
 
@@ -88,6 +92,14 @@ class Looker:
         if then != starts or time.monotonic() - asked > _METADATA_SECONDS:
             known = {kind: rows(ask.ask(f"{kind} metadata")) for kind in ("mon", "mgr", "mds", "osd")}
             self._metadata = (time.monotonic(), known, starts)
+        return known
+
+    def _events(self, ask: Round) -> tuple[Event, ...] | None:
+        """The cluster's log, asked now and then: its last lines are the same from look to look."""
+        asked, known = self._log
+        if time.monotonic() - asked > _LOG_SECONDS:
+            known = ceph_log.ask(ask)
+            self._log = (time.monotonic(), known)
         return known
 
     def _ask_manager(self, told: _Monitors, pools: tuple[PoolFacts, ...]) -> bool:
@@ -144,6 +156,7 @@ class Looker:
             ratios=ceph_parse.ratios(told.osd_dump),
             flags=ceph_parse.flags(told.osd_dump),
             recovery=told.recovery,
+            events=told.events,
             manager_answers=answers,
         )
 

@@ -33,6 +33,15 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """A line of the cluster's own log. `at`: ISO 8601 in UTC; `severity`: "info", "security", "warning" or "error"."""
+
+    at: str
+    severity: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Daemon:
     """A monitor, manager or metadata server."""
 
@@ -203,4 +212,5 @@ class ClusterFacts:
     flags: tuple[str, ...] = ()  # "noout", "pauserd"
     # Of RECOVERY_OPTIONS what is set for all disks, by name; the others have Ceph's defaults. None: not known.
     recovery: Mapping[str, str] | None = None
+    events: tuple[Event, ...] | None = ()  # the oldest first; None: the panel may not read them
     manager_answers: bool = True  # figures of space, groups and flow are the manager's; without one they are old

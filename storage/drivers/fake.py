@@ -14,6 +14,7 @@ from storage.drivers.facts import (
     ClusterFacts,
     Daemon,
     DiskFacts,
+    Event,
     Flow,
     Groups,
     HealthCheck,
@@ -42,6 +43,7 @@ class FakeCluster(FakeFiles, FakePlaces):
         self.groups: Groups | None = None  # None: all of them active and clean
         self.flow = Flow()
         self.flags: tuple[str, ...] = ()
+        self.events: tuple[Event, ...] | None = ()
         self.manager_answers = True
         self.closed = False
         self.keys: dict[int, str] = {}  # of disks that were made here
@@ -135,6 +137,7 @@ class FakeCluster(FakeFiles, FakePlaces):
             ratios=self.ratios,
             flags=self.flags,
             recovery=dict(self.options),
+            events=self.events,
             manager_answers=self.manager_answers,
         )
 

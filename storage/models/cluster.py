@@ -39,6 +39,7 @@ class Cluster(models.Model):
     status = models.JSONField(default=dict, help_text="health, services, chunks, flow, space")
     buckets = models.JSONField(default=list, help_text="the CRUSH map without disks")
     pools = models.JSONField(default=list)
+    events = models.JSONField(null=True, help_text="the last lines of its log; null: the panel may not read them")
     heal_began = models.PositiveBigIntegerField(
         default=0, help_text="the most copies that were missing or misplaced since all were where they belong"
     )

@@ -51,6 +51,8 @@ def record(cluster: Cluster, facts: ClusterFacts, at: datetime | None = None) ->
             facts = _with_figures_of(earlier, facts)
         news = cluster_columns(facts) | {"state": ClusterState.ONLINE, "state_reason": "", "unreachable_since": None}
         news["heal_began"] = _most_to_heal(row, facts)
+        if _newest(news["events"]) < _newest(row.events):
+            del news["events"]  # a worker and the collector each ask for the log now and then
         changed = {name: value for name, value in news.items() if getattr(row, name) != value}
         added, updated, gone = _disks(disks, facts, at)
         if not (changed or added or updated or gone):
@@ -150,6 +152,10 @@ def _most_to_heal(row: Cluster, facts: ClusterFacts) -> int:
     """What the present self-heal began with, in copies, so that its progress can be told; 0 at rest."""
     wrong = facts.groups.degraded_copies + facts.groups.misplaced_copies
     return max(wrong, row.heal_began) if wrong else 0
+
+
+def _newest(events: list[dict[str, str]] | None) -> str:
+    return max((event["at"] for event in events or ()), default="")
 
 
 def _with_figures_of(earlier: ClusterFacts, facts: ClusterFacts) -> ClusterFacts:

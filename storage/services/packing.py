@@ -1,7 +1,7 @@
 """What a look at the cluster told, as the columns of its rows, and back.
 
-Cluster.status, buckets and pools hold plain JSON of `FORMAT`; disks have rows of their own. A field that gets a default
-in storage/drivers/facts.py needs no new format; one that is renamed or taken away does.
+Cluster.status, buckets, pools and events hold plain JSON of `FORMAT`; disks have rows of their own. A field that gets
+a default in storage/drivers/facts.py needs no new format; one that is renamed or taken away does.
 """
 
 import json
@@ -15,6 +15,7 @@ from storage.drivers.facts import (
     ClusterFacts,
     Daemon,
     DiskFacts,
+    Event,
     Flow,
     Groups,
     HealthCheck,
@@ -38,12 +39,14 @@ _SAME = (
 
 
 def cluster_columns(facts: ClusterFacts) -> dict[str, Any]:
-    """Values of Cluster's columns: facts_format, status, buckets, pools."""
+    """Values of Cluster's columns: facts_format, status, buckets, pools, events."""
     return {
         "facts_format": FORMAT,
         "status": {name: _plain(getattr(facts, name)) for name in _IN_STATUS},
         "buckets": _plain(facts.buckets),
         "pools": _plain(facts.pools),
+        # Beside the figures, which are written at every look: lines of the log are new now and then.
+        "events": _plain(facts.events),
     }
 
 
@@ -76,6 +79,7 @@ def unpacked(cluster: Cluster, disks: Iterable[Disk]) -> ClusterFacts:
         ratios=Ratios(**status["ratios"]),
         flags=tuple(status["flags"]),
         recovery=status.get("recovery"),
+        events=None if cluster.events is None else tuple(Event(**event) for event in cluster.events),
         manager_answers=status["manager_answers"],
     )
 

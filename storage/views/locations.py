@@ -1,6 +1,6 @@
 """Hosts that stand elsewhere than Ceph's map has them: the note of Nodes and disks, and the dialog that moves them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ class Choice:
     chosen: bool
 
 
-def location_note(request: HttpRequest, look: Look) -> Mapping[str, Any]:
+def location_note(request: HttpRequest, look: Look) -> dict[str, Any]:
     """Context of storage/_locations.html: what stands elsewhere than Ceph has it, as far as this user sees nodes."""
     found = _found(request, look)
     refused = "" if can(user_of(request), locations.PERMISSION) else NO_ROLE

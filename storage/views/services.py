@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from infrastructure.status import Status
 from panel.accounts.permissions import requires
 from panel.ui.htmx import render_page
-from storage.drivers.facts import ClusterFacts, Daemon
+from storage.drivers.facts import ClusterFacts, Daemon, Event
 from storage.explain import explanations
 from storage.models import Disk
 from storage.overview import services
@@ -25,6 +25,13 @@ KINDS = (
     ("mgr", "Managers", "One works, the others wait to take over."),
     ("mds", "File system servers", "They serve the file datastores: CT roots, backups, images."),
 )
+# Severity → glyph and word.
+SEVERITIES = {
+    "info": ("info", "Info"),
+    "security": ("warn", "Security"),
+    "warning": ("warn", "Warning"),
+    "error": ("crit", "Error"),
+}
 ROLE_WORDS = {"leader": "Leader", "peon": "In quorum", "active": "Active", "standby": "Standby"}
 
 
@@ -50,6 +57,16 @@ class ChunkRow:
         return f"Fill of {self.disk}"
 
 
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A line of the cluster's log."""
+
+    at: datetime
+    glyph: str
+    word: str
+    message: str
+
+
 @requires("storage.view")
 @require_safe
 def service_list(request: HttpRequest) -> HttpResponse:
@@ -72,7 +89,12 @@ def _content(look: Look, facts: ClusterFacts) -> dict[str, Any]:
         "left_out": max(0, len(disks) - MOST_CHUNK_SERVICES),
         "services": services(facts),
         "events": explanations(facts, since) if look.current else [],
+        "log": None if facts.events is None else [log_row(event) for event in reversed(facts.events)],
     }
+
+
+def log_row(event: Event) -> LogRow:
+    return LogRow(datetime.fromisoformat(event.at), *SEVERITIES.get(event.severity, SEVERITIES["info"]), event.message)
 
 
 def _group(look: Look, facts: ClusterFacts, kind: str, title: str, meaning: str) -> dict[str, Any]:

@@ -111,6 +111,17 @@ OSD_PERF: dict[str, Any] = {
 OSD_METADATA: list[dict[str, Any]] = [
     {"id": 0, "bluestore_bdev_devices": "sdb", "rotational": "1", "ceph_version_short": "16.2.15"}
 ]
+LOG: list[dict[str, Any]] = [
+    {
+        "name": "mon.one",
+        "stamp": "2026-11-22T07:00:00.123456+0100",
+        "channel": "cluster",
+        "priority": "[WRN]",
+        "message": "Health check failed: 1 osds down (OSD_DOWN)\n\u0007",
+    },
+    {"stamp": "no time", "priority": "[INF]", "message": "left out"},
+    {"stamp": "2026-11-22T06:00:01.000000+0000", "priority": "[???]", "message": "x" * 600},
+]
 QUORUM: dict[str, Any] = {
     "quorum_names": ["one", "two"],
     "quorum_leader_name": "two",

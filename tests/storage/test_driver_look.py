@@ -18,6 +18,7 @@ ANSWERS: dict[str, Any] = {
     "osd dump": told.OSD_DUMP,
     "osd crush dump": told.CRUSH,
     "config dump": [],
+    "log last": told.LOG,
     "df": told.DF,
     "quorum_status": told.QUORUM,
     "mgr dump": told.MGR_DUMP,
@@ -150,3 +151,30 @@ def test_an_answer_that_is_no_json_is_an_error_of_the_driver(
     monkeypatch.setattr(Ceph, "mon_command", lambda *_words: (0, b"<html>", ""))
     with pytest.raises(Exception, match="cannot be read"):
         looker.look()
+
+
+def test_the_log_is_read_every_half_minute_and_known_in_between(ceph: Ceph, looker: Looker, clock: list[float]) -> None:
+    first = looker.look().events
+    assert first is not None
+    assert (first[0].at, first[0].severity) == ("2026-11-22T06:00:00.123456+00:00", "warning")
+    assert first[0].message == "Health check failed: 1 osds down (OSD_DOWN)"
+    assert (len(first), first[1].severity, len(first[1].message)) == (2, "info", 500)
+    ceph.answers["log last"] = []
+    clock[0] += 29
+    assert looker.look().events == first
+    clock[0] += 2
+    assert looker.look().events == ()
+    assert ceph.asked.count("log last") == 2
+
+
+def test_a_log_that_may_not_be_read_does_not_spoil_the_look(
+    ceph: Ceph, looker: Looker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = ceph.mon_command
+
+    def refuse(command: str, given: bytes) -> tuple[int, bytes, str]:
+        return (-13, b"", "access denied") if "log last" in command else answer(command, given)
+
+    monkeypatch.setattr(ceph, "mon_command", refuse)
+    facts = looker.look()
+    assert (facts.events, facts.health) == (None, "HEALTH_OK")

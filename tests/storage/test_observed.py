@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from panel.live.poke import listen, unlisten
 from storage.choices import ClusterState
-from storage.drivers.facts import ClusterFacts, Flow, Groups, HealthCheck, PoolFacts, Space
+from storage.drivers.facts import ClusterFacts, Event, Flow, Groups, HealthCheck, PoolFacts, Space
 from storage.models import Cluster, Disk, StorageRevision
 from storage.services import observed, packing
 from tests.storage.samples import cluster_facts, disk_facts, make_cluster, pool_facts
@@ -32,6 +32,7 @@ def test_what_was_recorded_is_what_is_read(db: None) -> None:
         groups=Groups(total=8, states={"active+undersized": 3, "active+clean": 5}, urgent=2),
         flow=Flow(read_bytes=12.5),
         flags=("noout",),
+        events=(Event("2026-11-22T06:00:00+00:00", "warning", "1 osds down"),),
     )
 
     assert observed.facts_of(make_cluster(facts=facts)) == facts
@@ -39,7 +40,8 @@ def test_what_was_recorded_is_what_is_read(db: None) -> None:
 
 def test_every_field_of_the_facts_is_kept() -> None:
     columns = packing.cluster_columns(cluster_facts())
-    kept = {*columns["status"], "disks", "buckets", "pools"}
+    kept = {*columns["status"], "disks", "buckets", "pools", "events"}
+    assert {"buckets", "pools", "events"} < columns.keys()
     assert kept == {field.name for field in fields(ClusterFacts)}
 
 
@@ -68,6 +70,22 @@ def test_the_same_answer_again_changes_nothing_but_its_time(cluster: Cluster) ->
     assert observed.record(cluster, cluster_facts(), at) is None
     assert StorageRevision.current() == rev
     assert reread(cluster).observed_at == at
+
+
+def test_a_new_line_of_the_log_is_news_and_the_same_lines_are_none(cluster: Cluster) -> None:
+    facts = cluster_facts(events=(Event("2026-11-22T06:00:00+00:00", "info", "osd.1 boot"),))
+
+    assert observed.record(cluster, facts, later(5))
+    assert observed.record(cluster, facts, later(10)) is None
+    assert reread(cluster).events == [{"at": "2026-11-22T06:00:00+00:00", "severity": "info", "message": "osd.1 boot"}]
+
+
+def test_lines_that_were_read_earlier_do_not_replace_newer_ones(cluster: Cluster) -> None:
+    old, new = (Event(f"2026-11-22T06:00:0{second}+00:00", "info", "osd.1 boot") for second in (0, 9))
+    observed.record(cluster, cluster_facts(events=(old, new)), later(5))
+    observed.record(cluster, cluster_facts(events=(old,)), later(10))
+    events = reread(cluster).events
+    assert len(events or ()) == 2
 
 
 def test_only_rows_of_disks_that_differ_get_the_new_revision(cluster: Cluster) -> None:

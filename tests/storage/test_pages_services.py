@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from panel.accounts.models import User
-from storage.drivers.facts import HealthCheck
+from storage.drivers.facts import Event, HealthCheck
 from storage.models import Cluster, Disk
 from tests.infrastructure.page_rows import make_node
 from tests.storage.samples import HOSTS, cluster_facts, make_cluster
@@ -94,6 +94,25 @@ def test_of_a_silent_cluster_no_service_is_claimed_to_run(viewer: User, cluster:
     for claim in ("Leader", "Active", ">Running", "Nothing is wrong", "25%"):
         assert claim not in html
     assert "? of 3" in html
+
+
+def test_the_log_of_the_cluster_is_shown_escaped_with_the_newest_first(viewer: User, client_of: Any) -> None:
+    events = (
+        Event("2026-11-22T06:00:00+00:00", "info", "osd.1 boot"),
+        Event("2026-11-22T06:00:09+00:00", "error", "Health check failed: <script>x</script>"),
+    )
+    make_cluster(facts=cluster_facts(events=events))
+
+    html = html_of(client_of(viewer)).split('id="events"')[1]
+
+    assert html.index("Health check failed: &lt;script&gt;x") < html.index("osd.1 boot")
+    assert "Error" in html and 'datetime="2026-11-22T06:00:09' in html
+
+
+@pytest.mark.parametrize(("events", "words"), [((), "There is none yet"), (None, "does not let Mooring read its log")])
+def test_without_a_log_it_says_why(events: Any, words: str, viewer: User, client_of: Any) -> None:
+    make_cluster(facts=cluster_facts(events=events))
+    assert words in html_of(client_of(viewer)).split('id="events"')[1]
 
 
 def test_it_asks_no_more_than_this(administrator: User, client_of: Any) -> None:
