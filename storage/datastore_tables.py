@@ -5,12 +5,13 @@ from typing import Any
 
 from infrastructure.status import Status
 from panel.ui.tables import Column, Table
-from storage.choices import DatastoreState
+from storage.choices import DatastoreState, Use
 from storage.drivers.facts import ClusterFacts, PoolFacts
 from storage.models import Datastore
-from storage.pool_layout import is_ours
+from storage.pool_layout import SHARED_POOLS, is_ours
 from storage.redundancy import DOMAIN_WORDS, Policy
 from storage.services.datastores import policy_of, pools_of
+from storage.services.mounts import path_of
 from storage.services.policies import Tiers
 
 _APPEARANCE = {
@@ -33,6 +34,11 @@ class DatastoreRow:
     raw: int | None
     left: int | None
     pools: list[PoolFacts]
+
+    @property
+    def path(self) -> str:
+        """Where nodes have it; "" for one that is no folder."""
+        return path_of(self.datastore.name) if self.datastore.use == Use.FILES else ""
 
     @property
     def domain_word(self) -> str:
@@ -135,7 +141,13 @@ def other_pools(facts: ClusterFacts, datastores: list[tuple[str, str]]) -> list[
     """Pools that no datastore names; `datastores`: (pool, data_pool) of all of them."""
     own = {name for pair in datastores for name in pair}
     return [
-        OtherPool(pool, "Mooring, of no datastore" if is_ours(pool.applications) else "Outside Mooring")
+        OtherPool(pool, _maker(pool))
         for pool in sorted(facts.pools, key=lambda pool: pool.name)
         if pool.name not in own
     ]
+
+
+def _maker(pool: PoolFacts) -> str:
+    if not is_ours(pool.applications):
+        return "Outside Mooring"
+    return "Mooring, for all datastores of files" if pool.name in SHARED_POOLS else "Mooring, of no datastore"

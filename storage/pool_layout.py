@@ -9,16 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from storage.drivers.facts import Profile
-from storage.drivers.matching import OWN
+from storage.drivers.matching import FILES_METADATA, FILES_ROOT, OWN
 from storage.redundancy import Policy
 
 MARK = "mooring"  # the key under which a pool's metadata says that the panel made it
-APPLICATION = "rbd"
+_APPLICATIONS = {"vm": "rbd", "files": "cephfs"}
+FILES = "files"  # the use
+SHARED_POOLS = (FILES_METADATA, FILES_ROOT)  # of the file system of all datastores for files
+_USUAL_COPIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PoolLayout:
-    """How a datastore for VM disks lies in Ceph. `copies` are those of `pool`, which for codes holds the metadata."""
+    """How a datastore lies in Ceph. `copies` are those of `pool`, which for images in codes holds the metadata.
+
+    Files in codes have one pool, which is both `pool` and `data_pool`, and no copies: their metadata lie in the pools
+    of the file system.
+    """
 
     rule: str
     device_class: str
@@ -27,11 +34,12 @@ class PoolLayout:
     copies: int
     data_pool: str = ""  # of codes only
     profile: Profile | None = None
+    application: str = "rbd"
 
     @property
     def pools(self) -> tuple[str, ...]:
         """What is to be removed with the datastore, in this order: images are listed in the first."""
-        return (self.pool, self.data_pool) if self.data_pool else (self.pool,)
+        return tuple(dict.fromkeys(name for name in (self.pool, self.data_pool) if name))
 
 
 def layout(policy: Policy, use: str, name: str) -> PoolLayout:
@@ -44,14 +52,17 @@ def layout(policy: Policy, use: str, name: str) -> PoolLayout:
     rule, device_class = f"{OWN}{tier}.{domain}", f"tier{policy.tier}"
     if mode.copies:
         pool = f"{OWN}{use}.{tier}.{mode.key}.{domain}.{name}"
-        return PoolLayout(rule, device_class, domain, pool, copies=mode.needs)
+        return PoolLayout(rule, device_class, domain, pool, copies=mode.needs, application=_APPLICATIONS[use])
+    data_pool = f"{OWN}{use}.{tier}.{mode.key}.{domain}.{name}"
+    files = use == FILES
     return PoolLayout(
         rule,
         device_class,
         domain,
-        pool=f"{OWN}{use}.{tier}.meta.{domain}.{name}",
-        copies=mode.loses_nothing_after + 1,
-        data_pool=f"{OWN}{use}.{tier}.{mode.key}.{domain}.{name}",
+        pool=data_pool if files else f"{OWN}{use}.{tier}.meta.{domain}.{name}",
+        copies=0 if files else mode.loses_nothing_after + 1,
+        data_pool=data_pool,
+        application=_APPLICATIONS[use],
         profile=Profile(
             f"{OWN}{tier}.{mode.key}.{domain}",
             data=mode.data,
@@ -60,6 +71,14 @@ def layout(policy: Policy, use: str, name: str) -> PoolLayout:
             device_class=device_class,
         ),
     )
+
+
+def shared_copies(policy: Policy, places: int) -> int:
+    """Copies of the file system's own pools when a datastore of this policy is its first; `places`: its domains.
+
+    As many as the policy may lose and one more, three where there is room for them: others will rely on them.
+    """
+    return max(policy.mode.loses_nothing_after + 1, min(_USUAL_COPIES, places))
 
 
 def marks(use: str) -> dict[str, str]:

@@ -143,7 +143,7 @@ class HostPlacer(Protocol):
 class FileKeeper(Protocol):
     """The file system `matching.FILESYSTEM` with a directory for each datastore for files, `matching.directory_of`.
 
-    Directories are read and changed through an active metadata server: without one these calls are TimedOut.
+    Directories are read and changed through an active metadata server: without one these calls are refused.
     """
 
     def filesystem(self) -> FilesystemFacts | None:

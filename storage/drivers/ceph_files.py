@@ -12,10 +12,9 @@ from storage.drivers.ceph_errors import translating
 from storage.drivers.ceph_json import numbers, rows, table, text, whole
 from storage.drivers.ceph_round import Round
 from storage.drivers.facts import FilesystemFacts
-from storage.drivers.matching import FILES_METADATA, FILES_ROOT, FILESYSTEM, VOLUMES
+from storage.drivers.matching import FILES_METADATA, FILES_ROOT, FILESYSTEM, MOST_ENTRIES, VOLUMES
 
 _MODE = 0o755
-_MOST_ENTRIES = 1000
 _POOL, _FIELD_BYTES = "ceph.dir.layout.pool", 1024
 _ACTIVE = "up:active"
 
@@ -112,6 +111,7 @@ class Files:
     @contextmanager
     def _mounted(self, doing: str) -> "Iterator[cephfs.LibCephFS]":
         """The file system for a few calls. It shares the options and the key of the handle, and nothing else."""
+        matching.require_serving(self.filesystem())
         with translating(self._round.where, doing):
             # A pool that was just given to the file system is unknown to one who has an older map.
             self._round.handle.wait_for_latest_osdmap()
@@ -147,7 +147,7 @@ def _entries(files: "cephfs.LibCephFS", path: str) -> tuple[str, ...]:
             name = entry.d_name.decode(errors="replace")
             if name not in (".", ".."):
                 found.append(name)
-            if len(found) == _MOST_ENTRIES:
+            if len(found) == MOST_ENTRIES:
                 break
     finally:
         files.closedir(opened)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from infrastructure.drivers.errors import Conflict, NotFound, TimedOut
+from infrastructure.drivers.errors import Conflict, NotFound
 from storage.drivers import matching
 from storage.drivers.facts import FilesystemFacts
 from storage.drivers.fake_pools import FakePools
@@ -23,7 +23,7 @@ class FakeFiles(FakePools):
         if self.files is None:
             return None
         matching.require_own_filesystem(self.files)
-        return replace(self.files, serving=self.server)
+        return self._now()
 
     def make_filesystem(self) -> bool:
         self._enter("make_filesystem")
@@ -66,7 +66,7 @@ class FakeFiles(FakePools):
     def make_directory(self, name: str, *, pool: str) -> bool:
         self._enter("make_directory")
         path = matching.directory_of(name)
-        self._mount()
+        matching.require_serving(self._now())
         if pool not in matching.require_filesystem(self.files).data_pools:
             raise NotFound(f"The file system has no pool {pool}", code="no-pool", component="ceph")
         there = self.directories.get(name)
@@ -82,7 +82,7 @@ class FakeFiles(FakePools):
         matching.directory_of(name)
         if self.files is None:
             return None
-        self._mount()
+        matching.require_serving(self._now())
         there = self.directories.get(name)
         return None if there is None else tuple(sorted(there[1]))
 
@@ -91,7 +91,7 @@ class FakeFiles(FakePools):
         path = matching.directory_of(name)
         if self.files is None:
             return False
-        self._mount()
+        matching.require_serving(self._now())
         if name in self.directories and self.directories[name][1]:
             raise Conflict(f"{path} is not empty", code="ENOTEMPTY", component="ceph")
         return self.directories.pop(name, None) is not None
@@ -109,6 +109,5 @@ class FakeFiles(FakePools):
         noted = dict(there.applications.get("cephfs", {})) | {kind: FILESYSTEM}
         self.pools_by_name[pool] = replace(there, applications={"cephfs": noted})
 
-    def _mount(self) -> None:
-        if not self.server:
-            raise TimedOut("The cluster did not mount within 3 s", code="ETIMEDOUT", component="ceph")
+    def _now(self) -> FilesystemFacts | None:
+        return replace(self.files, serving=self.server) if self.files is not None else None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from infrastructure.drivers.errors import Conflict, NotFound, Refused
+from infrastructure.drivers.errors import Conflict, DriverError, NotFound, Refused
 from storage.drivers.facts import FilesystemFacts, PoolFacts, Profile, Rule
 
 # A pool is made under its name with this ending and gets its own name when nothing is missing of it: so a pool that
@@ -18,6 +18,7 @@ VOLUMES = "/volumes/mooring"
 # The key that the panel's marks have among them; the panel's cephx user may touch objects of pools that carry it alone.
 MARK = "mooring"
 _NAME = re.compile(r"mooring-[A-Za-z0-9_.-]{1,100}")
+MOST_ENTRIES = 1000  # of a directory that are told
 _DIRECTORY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _CHOOSE = "Choose another name, or remove it in Ceph if nobody needs it."
 
@@ -114,6 +115,18 @@ def require_filesystem(there: FilesystemFacts | None) -> FilesystemFacts:
     if there is None:
         raise NotFound(f"There is no file system {FILESYSTEM}", code="no-filesystem", component="ceph")
     return there
+
+
+def require_serving(there: FilesystemFacts | None) -> None:
+    """DriverError while no metadata server is active for it: whatever is asked of its directories would wait."""
+    if not require_filesystem(there).serving:
+        raise DriverError(
+            f"No metadata server is active for the file system {FILESYSTEM}",
+            code="no-metadata-server",
+            component="ceph",
+            retryable=True,
+            advice="Start ceph-mds on a node, better on two.",
+        )
 
 
 def require_no_data_pools(there: FilesystemFacts) -> None:

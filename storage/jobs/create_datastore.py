@@ -4,27 +4,26 @@ Every step asks the cluster first, and how to take back what it may make is save
 fails, and nothing of others is touched.
 """
 
-from collections.abc import Callable
-
 from infrastructure.drivers.base import Conflict
 from panel.ui.format import space
 from storage.choices import DatastoreState
 from storage.drivers.base import StorageCluster
+from storage.jobs import files_steps
 from storage.jobs.cluster_steps import look
 from storage.jobs.datastore_steps import (
     driver_of,
     drop_pool,
     drop_shared,
     find,
-    images_of,
+    held_by,
+    locks,
+    make,
     reconcile_nodes,
-    show,
 )
 from storage.models import Datastore
-from storage.pool_layout import APPLICATION, PoolLayout, is_ours, marks
-from storage.services import attachments, policies, pool_commands
+from storage.pool_layout import FILES, PoolLayout, is_ours, marks
+from storage.services import attachments, file_servers, policies, pool_commands
 from storage.services.datastores import CREATE, PERMISSION, layout_of, policy_of, set_state
-from storage.services.pool_commands import Commands
 from tasks.recovery import Recovery
 from tasks.registry import job, undo
 from tasks.runner import Step, TaskRun
@@ -41,7 +40,7 @@ def recover(run: TaskRun, *, datastore_id: int) -> Recovery:
     CREATE,
     title="Creating datastore {datastore}",
     permission=PERMISSION,
-    lock="datastore:{datastore_id}",
+    lock=locks,
     recover=recover,
     doing="being created",
     noun="creation",
@@ -62,7 +61,7 @@ def _create(run: TaskRun, datastore: Datastore) -> None:
         with run.atomic():
             set_state(datastore, DatastoreState.CREATING)
         _check(step, datastore, wanted, cluster)
-    _make(
+    make(
         run,
         f"Making the rule {wanted.rule}",
         pool_commands.make_rule(wanted),
@@ -70,6 +69,8 @@ def _create(run: TaskRun, datastore: Datastore) -> None:
         lambda: cluster.make_rule(wanted.rule, device_class=wanted.device_class, domain=wanted.domain),
     )
     _make_pools(run, datastore, wanted, cluster)
+    if datastore.use == FILES:
+        files_steps.make_place(run, datastore, wanted, cluster)
     with run.step(f"Recording {datastore}") as step:
         look(datastore.cluster, cluster)
         with run.atomic():
@@ -81,10 +82,12 @@ def _check(step: Step, datastore: Datastore, wanted: PoolLayout, cluster: Storag
     """The picker's rules once more, after a fresh look; and that pools of these names are none of others."""
     facts = look(datastore.cluster, cluster)
     policies.check(facts, policy_of(datastore))
+    if datastore.use == FILES:
+        file_servers.check(datastore.cluster, facts)
     there = {pool.name: pool for pool in facts.pools}
     for name in wanted.pools:
         pool = there.get(name)
-        if pool is not None and (not is_ours(pool.applications) or images_of(datastore, cluster)):
+        if pool is not None and (not is_ours(pool.applications) or held_by(datastore, cluster)):
             raise Conflict(
                 f"There is a pool {name} already that was not made for this datastore",
                 code="foreign-pool",
@@ -99,56 +102,41 @@ def _check(step: Step, datastore: Datastore, wanted: PoolLayout, cluster: Storag
 def _make_pools(run: TaskRun, datastore: Datastore, wanted: PoolLayout, cluster: StorageCluster) -> None:
     use, profile = datastore.use, wanted.profile
     if profile is not None:
-        _make(
+        make(
             run,
             f"Making the erasure-code profile {profile.name}",
             pool_commands.make_profile(wanted),
             (UNDO_SHARED, {"datastore_id": datastore.pk}),
             lambda: cluster.make_profile(profile),
         )
-        _make(
+        make(
             run,
             f"Making the pool {wanted.data_pool}",
             pool_commands.make_coded(wanted, use),
             (UNDO_POOL, {"datastore_id": datastore.pk, "pool": wanted.data_pool}),
             lambda: cluster.make_coded_pool(
-                wanted.data_pool, profile=profile, application=APPLICATION, marks=marks(use)
+                wanted.data_pool, profile=profile, application=wanted.application, marks=marks(use)
             ),
         )
-    _make(
+    if not wanted.copies:
+        return
+    make(
         run,
         f"Making the pool {wanted.pool}{' for metadata' if profile else ''}",
         pool_commands.make_copies(wanted, use),
         (UNDO_POOL, {"datastore_id": datastore.pk, "pool": wanted.pool}),
         lambda: cluster.make_replicated_pool(
-            wanted.pool, size=wanted.copies, rule=wanted.rule, application=APPLICATION, marks=marks(use)
+            wanted.pool, size=wanted.copies, rule=wanted.rule, application=wanted.application, marks=marks(use)
         ),
     )
     if profile is not None:
-        _make(
+        make(
             run,
             f"Keeping data of {wanted.pool} in {wanted.data_pool}",
             pool_commands.join(wanted),
             None,
             lambda: cluster.set_default_data_pool(wanted.pool, wanted.data_pool),
         )
-
-
-def _make(
-    run: TaskRun,
-    title: str,
-    commands: Commands,
-    undoing: tuple[str, dict[str, object]] | None,
-    make: Callable[[], bool],
-) -> None:
-    """One step: the undo is saved, the commands are shown, then the cluster does it unless it is there already."""
-    with run.step(title) as step:
-        if undoing is not None:
-            name, arguments = undoing
-            run.undo(name, **arguments)
-        show(step, commands)
-        if not make():
-            step.already_done()
 
 
 @undo(FORGET)

@@ -1,6 +1,7 @@
 """What the jobs that create and remove datastores share."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from infrastructure.choices import NodeState
 from infrastructure.drivers.base import Conflict
@@ -8,10 +9,10 @@ from infrastructure.models import Node
 from storage.choices import DatastoreState
 from storage.drivers.base import StorageCluster
 from storage.models import Datastore
-from storage.pool_layout import is_ours, marks
+from storage.pool_layout import FILES, is_ours, marks
 from storage.services import attachments, pool_commands
 from storage.services.access import driver
-from storage.services.datastores import layout_of, used_by
+from storage.services.datastores import holds_files, layout_of, used_by
 from storage.services.pool_commands import Commands
 from tasks.errors import JobFailed
 from tasks.runner import Step, TaskRun
@@ -25,6 +26,14 @@ def find(datastore_id: int) -> Datastore:
     return datastore
 
 
+def locks(params: Mapping[str, Any]) -> list[str]:
+    """The datastore; and the file system that those for files share, which one task at a time makes or removes."""
+    keys = [f"datastore:{params['datastore_id']}"]
+    if Datastore.objects.filter(pk=params["datastore_id"], use=FILES).exists():
+        keys.append("storage-files")
+    return keys
+
+
 def driver_of(datastore: Datastore) -> StorageCluster:
     return driver(datastore.cluster)
 
@@ -32,6 +41,23 @@ def driver_of(datastore: Datastore) -> StorageCluster:
 def show(step: Step, commands: Commands) -> None:
     for argv in commands:
         step.command(argv)
+
+
+def make(
+    run: TaskRun,
+    title: str,
+    commands: Commands,
+    undoing: tuple[str, dict[str, object]] | None,
+    do: Callable[[], bool],
+) -> None:
+    """One step: the undo is saved, the commands are shown, then the cluster does it unless it is there already."""
+    with run.step(title) as step:
+        if undoing is not None:
+            name, arguments = undoing
+            run.undo(name, **arguments)
+        show(step, commands)
+        if not do():
+            step.already_done()
 
 
 def images_of(datastore: Datastore, cluster: StorageCluster) -> tuple[str, ...]:
@@ -44,16 +70,37 @@ def images_of(datastore: Datastore, cluster: StorageCluster) -> tuple[str, ...]:
     return cluster.images(pool) if ours else ()
 
 
+def data_pools(cluster: StorageCluster) -> tuple[str, ...] | None:
+    """The data pools of Mooring's file system; None while there is none, or somebody else's has its name."""
+    try:
+        there = cluster.filesystem()
+    except Conflict:
+        return None
+    return there.data_pools if there is not None else None
+
+
+def files_of(datastore: Datastore, cluster: StorageCluster) -> tuple[str, ...]:
+    """What lies in the directory of a datastore; nothing can while the file system has not its pool."""
+    if datastore.data_pool not in (data_pools(cluster) or ()):
+        return ()
+    return cluster.entries(datastore.name) or ()
+
+
+def held_by(datastore: Datastore, cluster: StorageCluster) -> tuple[str, ...]:
+    """The images or files in a datastore, by name."""
+    return (files_of if datastore.use == FILES else images_of)(datastore, cluster)
+
+
 def refuse_used(datastore: Datastore, cluster: StorageCluster) -> None:
-    """NotPossible, with who they are, when it holds images."""
-    if images := images_of(datastore, cluster):
-        raise used_by(images, datastore)
+    """NotPossible, with what it holds, unless it is empty."""
+    if held := held_by(datastore, cluster):
+        raise holds_files(held, datastore) if datastore.use == FILES else used_by(held, datastore)
 
 
 def reconcile_nodes(run: TaskRun, datastore: Datastore, nodes: Iterable[Node]) -> None:
     """Have nodes attach or let go of what they should now. One that cannot is told; the collector goes on trying."""
     ready = datastore.state == DatastoreState.READY
-    name = attachments.pool_of(datastore).name
+    name = attachments.name_of(datastore)
     for node in nodes:
         run.check_cancel()
         if node.state != NodeState.ONLINE:
@@ -69,7 +116,7 @@ def reconcile_nodes(run: TaskRun, datastore: Datastore, nodes: Iterable[Node]) -
 def drop_pool(run: TaskRun, datastore: Datastore, cluster: StorageCluster, pool: str) -> bool:
     """Remove a pool of the datastore; somebody else's of the same name is left. Whether anything was removed.
 
-    Raises NotPossible while the datastore holds images: a pool is never removed under them.
+    Raises NotPossible while the datastore holds images or files: a pool is never removed under them.
     """
     there = {found.name: found for found in cluster.pools()}.get(pool)
     if there is not None and not is_ours(there.applications):

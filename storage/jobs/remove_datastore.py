@@ -1,17 +1,20 @@
 """Removing a datastore: only an empty one, with its pools, and with its rule and profile when nobody else uses them."""
 
 from storage.choices import DatastoreState
+from storage.jobs import files_steps
 from storage.jobs.cluster_steps import look
 from storage.jobs.datastore_steps import (
     driver_of,
     drop_pool,
     drop_shared,
     find,
+    locks,
     reconcile_nodes,
     refuse_used,
     show,
 )
 from storage.models import Datastore
+from storage.pool_layout import FILES
 from storage.services import attachments, pool_commands
 from storage.services.datastores import PERMISSION, REMOVE, forget, layout_of, set_state
 from tasks.recovery import Recovery
@@ -30,7 +33,7 @@ def recover(run: TaskRun, *, datastore_id: int) -> Recovery:
     REMOVE,
     title="Removing datastore {datastore}",
     permission=PERMISSION,
-    lock="datastore:{datastore_id}",
+    lock=locks,
     recover=recover,
     doing="being removed",
     noun="removal",
@@ -42,19 +45,23 @@ def remove(run: TaskRun, *, datastore_id: int) -> None:
         run.undo(KEEP, datastore_id=datastore_id, state=datastore.state)
         with run.atomic():
             set_state(datastore, DatastoreState.REMOVING)
-        show(step, pool_commands.list_images(layout_of(datastore).pool))
+        show(step, pool_commands.list_contents(datastore.use, datastore.name, layout_of(datastore).pool))
         refuse_used(datastore, cluster)
         step.line("Nothing uses it")
     with run.step("Detaching it from the nodes") as step:
         reconcile_nodes(run, datastore, attachments.release(datastore))
         refuse_used(datastore, cluster)  # what a node began to use before it let go
     run.point_of_no_return()
+    if datastore.use == FILES:
+        files_steps.remove_place(run, datastore, cluster)
     for pool in layout_of(datastore).pools:
         with run.step(f"Removing the pool {pool}") as step:
             run.undo(PARTLY, datastore_id=datastore_id, pool=pool)
             if not drop_pool(run, datastore, cluster, pool):
                 step.already_done(f"no pool {pool} of Mooring is there")
     with run.step("Removing what only it used"):
+        if datastore.use == FILES:
+            files_steps.drop_filesystem(run, datastore, cluster)
         drop_shared(run, datastore, cluster)
     with run.step(f"Forgetting {datastore}") as step:
         look(datastore.cluster, cluster)

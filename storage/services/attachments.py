@@ -1,7 +1,7 @@
 """Datastores on nodes: what each node should have, and an idempotent reconcile that makes it so.
 
 A VM's disk on a datastore needs libvirt's secret with the key of the cephx user that nodes share; the storage pool of
-the same name lets `virsh vol-list` and other programs see what is there.
+the same name lets `virsh vol-list` and other programs see what is there. A datastore for files is mounted.
 """
 
 from base64 import b64decode
@@ -12,12 +12,13 @@ from uuid import UUID, uuid5
 from django.db import transaction
 from django.utils import timezone
 
-from infrastructure.drivers.base import DriverError, HostDriver, RbdPool, Unreachable
+from infrastructure.drivers.base import Conflict, DriverError, HostDriver, RbdPool, Unreachable
 from infrastructure.models import Node
 from infrastructure.services.endpoints import driver
 from panel.trust.encryption import decrypt
 from storage.choices import AttachmentState, DatastoreState, Use
 from storage.models import Attachment, Cluster, Datastore, StorageRevision
+from storage.services import mounts
 from storage.services.observed import announce
 
 PREFIX = "mooring-"
@@ -41,8 +42,8 @@ def pool_of(datastore: Datastore) -> RbdPool:
     """How a node's libvirt is to know the datastore."""
     cluster = datastore.cluster
     return RbdPool(
-        name=f"{PREFIX}{datastore.name}",
-        uuid=str(uuid5(_fsid(cluster), f"datastore:{datastore.pk}")),
+        name=name_of(datastore),
+        uuid=_uuid_of(datastore),
         source=datastore.pool,
         monitors=tuple(cluster.monitors),
         user=cluster.node_user,
@@ -50,8 +51,15 @@ def pool_of(datastore: Datastore) -> RbdPool:
     )
 
 
+def name_of(datastore: Datastore) -> str:
+    """What attachments of it are called."""
+    return f"{PREFIX}{datastore.name}"
+
+
 def commands(datastore: Datastore, node: Node) -> list[list[str]]:
-    """The equivalent commands; the key is read from a file, for no argument may hold it."""
+    """The equivalent commands; keys are read from files, for no argument may hold one."""
+    if datastore.use == Use.FILES:
+        return [mounts.mount_command(datastore.cluster, datastore.name)]
     wanted, virsh = pool_of(datastore), ["virsh", "-c", f"qemu+tls://{node.address}/system"]
     source = [word for monitor in wanted.monitors for word in ("--source-host", monitor)]
     auth = ["--auth-type", "ceph", "--auth-username", wanted.user, "--secret-uuid", wanted.secret]
@@ -69,8 +77,8 @@ def nodes() -> list[Node]:
 
 def want(datastore: Datastore, among: Iterable[Node]) -> None:
     """Say that the nodes should have the datastore; `reconcile` does it."""
-    pool = pool_of(datastore)
-    rows = [Attachment(node=node, datastore=datastore, name=pool.name, uuid=pool.uuid) for node in among]
+    about = {"kind": datastore.use, "name": name_of(datastore), "uuid": _uuid_of(datastore)}
+    rows = [Attachment(node=node, datastore=datastore, **about) for node in among]
     Attachment.objects.bulk_create(rows, ignore_conflicts=True)
 
 
@@ -89,10 +97,10 @@ def keep(datastore: Datastore) -> None:
 
 def reconcile(node: Node) -> Outcome:
     """Make the node have what it should and nothing else of Mooring's. What fails is in the outcome and in the rows."""
-    ready = Datastore.objects.filter(state=DatastoreState.READY, use=Use.VM)
+    ready = Datastore.objects.filter(state=DatastoreState.READY)
     for datastore in ready.exclude(attachments__node=node).select_related("cluster"):
         want(datastore, [node])
-    rows = list(Attachment.objects.filter(node=node).select_related("datastore__cluster").order_by("name"))
+    rows = list(Attachment.objects.filter(node=node).select_related("datastore__cluster").order_by("wanted", "name"))
     host = driver(node)
     attached, failed = [], []
     keyed: set[int] = set()
@@ -113,22 +121,42 @@ def reconcile(node: Node) -> Outcome:
 
 def _apply(host: HostDriver, row: Attachment, keyed: set[int]) -> None:
     if not row.wanted or row.datastore is None:
-        host.drop_pool(row.name, str(row.uuid))
+        _drop(host, row)
         _forget(row)
         return
-    cluster = row.datastore.cluster
-    if cluster.pk not in keyed:
-        host.keep_secret(secret_of(cluster), f"client.{cluster.node_user}", _key(cluster))
-        keyed.add(cluster.pk)
-    host.keep_pool(pool_of(row.datastore))
+    if row.kind == Use.FILES:
+        _keep_mount(host, row, row.datastore)
+    else:
+        _keep_pool(host, row.datastore, keyed)
     if Attachment.objects.filter(pk=row.pk, wanted=True).exists():
         _record([row], AttachmentState.ATTACHED, "")
     else:  # released meanwhile, perhaps before the node had it
+        _drop(host, row)
+
+
+def _keep_pool(host: HostDriver, datastore: Datastore, keyed: set[int]) -> None:
+    cluster = datastore.cluster
+    if cluster.pk not in keyed:
+        host.keep_secret(secret_of(cluster), f"client.{cluster.node_user}", b64decode(decrypt(cluster.node_key)))
+        keyed.add(cluster.pk)
+    host.keep_pool(pool_of(datastore))
+
+
+def _keep_mount(host: HostDriver, row: Attachment, datastore: Datastore) -> None:
+    """Two datastores that follow each other under one name have one folder: the former is let go of first."""
+    same = Attachment.objects.filter(node=row.node, kind=Use.FILES, name=row.name)
+    if same.exclude(pk=row.pk).exists():
+        raise Conflict(f"The node still has the former datastore {datastore}", code="former", component="host")
+    mounts.keep(host, datastore.cluster, datastore.name, decrypt(datastore.cluster.files_key))
+
+
+def _drop(host: HostDriver, row: Attachment) -> None:
+    if row.kind != Use.FILES:
         host.drop_pool(row.name, str(row.uuid))
-
-
-def _key(cluster: Cluster) -> bytes:
-    return b64decode(decrypt(cluster.node_key))
+        return
+    mounts.drop(host, row.name.removeprefix(PREFIX))
+    if not Attachment.objects.filter(node=row.node, kind=Use.FILES, wanted=True).exists():
+        mounts.forget(host)
 
 
 def _record(rows: Sequence[Attachment], state: str, reason: str) -> None:
@@ -149,6 +177,10 @@ def _forget(row: Attachment) -> None:
         row.delete()
         StorageRevision.bump()
         announce()
+
+
+def _uuid_of(datastore: Datastore) -> str:
+    return str(uuid5(_fsid(datastore.cluster), f"datastore:{datastore.pk}"))
 
 
 def _fsid(cluster: Cluster) -> UUID:

@@ -13,10 +13,11 @@ from panel.accounts.models import User
 from panel.ui.format import count
 from storage.choices import DatastoreState, Use
 from storage.drivers.facts import DOMAINS, TIERS, PoolFacts
+from storage.drivers.matching import MOST_ENTRIES
 from storage.models import Cluster, Datastore, StorageRevision
 from storage.pool_layout import PoolLayout, layout
 from storage.redundancy import MODES, Policy
-from storage.services import policies
+from storage.services import file_servers, mounts, policies
 from storage.services.freshness import current_facts
 from storage.services.observed import announce
 from tasks.choices import OPEN_STATES
@@ -25,7 +26,7 @@ from tasks.services import Target, enqueue
 
 PERMISSION = "storage.manage"
 CREATE, REMOVE = "storage.datastore.create", "storage.datastore.remove"
-USES = (Use.VM,)  # those that work
+USES = (Use.VM, Use.FILES)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,38}", re.ASCII)
 
 
@@ -80,7 +81,7 @@ def create(
     authorize(user=user, permission=PERMISSION, action=CREATE, request=request)
     name, policy = clean_name(name), clean_policy(tier, mode, domain)
     if use not in USES:
-        raise InvalidInput("Datastores for this use cannot be made yet", advice="Choose VM disks.", field="use")
+        raise InvalidInput("There is no such use", advice="Choose one of the list.", field="use")
     with transaction.atomic():
         # The cluster's row serialises requests, so that two that come at once see each other.
         cluster = Cluster.objects.select_for_update().get(pk=cluster.pk)
@@ -91,7 +92,10 @@ def create(
                 running.already_running = True
                 return held, running
             _refuse_taken(held, running, cluster, use, policy)
-        policies.check(current_facts(cluster), policy)
+        facts = current_facts(cluster)
+        policies.check(facts, policy)
+        if use == Use.FILES:
+            file_servers.check(cluster, facts)
         datastore = held or Datastore(cluster=cluster, name=name, use=use, tier=tier, mode=mode, domain=domain)
         wanted = layout_of(datastore)
         datastore.pool, datastore.data_pool = wanted.pool, wanted.data_pool or wanted.pool
@@ -137,6 +141,16 @@ def used_by(images: tuple[str, ...], datastore: Datastore) -> NotPossible:
     return NotPossible(
         f"{datastore} is not empty: it holds {' and '.join(parts)}",
         advice="Move or delete them first, then try again.",
+    )
+
+
+def holds_files(names: tuple[str, ...], datastore: Datastore) -> NotPossible:
+    """The refusal to remove a datastore that holds files, with the first of them."""
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+    held = f"{'at least ' * (len(names) >= MOST_ENTRIES)}{count(len(names), 'file or folder', 'files or folders')}"
+    return NotPossible(
+        f"{datastore} is not empty: it holds {held}: {shown}",
+        advice=f"Move or delete them on a node in {mounts.path_of(datastore.name)} first, then try again.",
     )
 
 

@@ -1,6 +1,7 @@
 """The command lines that do by hand what the jobs of datastores do; shown in the task log, never run."""
 
-from storage.pool_layout import APPLICATION, MARK, PoolLayout
+from storage.drivers.matching import FILES_METADATA, FILES_ROOT, FILESYSTEM, directory_of
+from storage.pool_layout import FILES, MARK, SHARED_POOLS, PoolLayout
 
 Commands = list[list[str]]
 
@@ -23,7 +24,7 @@ def make_copies(wanted: PoolLayout, use: str) -> Commands:
     size = str(wanted.copies)
     return [
         ["ceph", "osd", "pool", "create", wanted.pool, "replicated", wanted.rule, "--size", size],
-        *_application(wanted.pool, use),
+        *_application(wanted.pool, wanted.application, use),
     ]
 
 
@@ -34,14 +35,14 @@ def make_coded(wanted: PoolLayout, use: str) -> Commands:
     return [
         ["ceph", "osd", "pool", "create", pool, "erasure", wanted.profile.name, pool],
         ["ceph", "osd", "pool", "set", pool, "allow_ec_overwrites", "true"],
-        *_application(pool, use),
+        *_application(pool, wanted.application, use),
     ]
 
 
-def _application(pool: str, use: str) -> Commands:
+def _application(pool: str, application: str, use: str) -> Commands:
     return [
-        ["ceph", "osd", "pool", "application", "enable", pool, APPLICATION],
-        ["ceph", "osd", "pool", "application", "set", pool, APPLICATION, MARK, use],
+        ["ceph", "osd", "pool", "application", "enable", pool, application],
+        ["ceph", "osd", "pool", "application", "set", pool, application, MARK, use],
     ]
 
 
@@ -49,7 +50,49 @@ def join(wanted: PoolLayout) -> Commands:
     return [["rbd", "config", "pool", "set", wanted.pool, "rbd_default_data_pool", wanted.data_pool]]
 
 
-def list_images(pool: str) -> Commands:
+def make_shared_pools(rule: str, copies: int) -> Commands:
+    """The pools of the file system."""
+    size = str(copies)
+    return [
+        command
+        for pool in SHARED_POOLS
+        for command in (
+            ["ceph", "osd", "pool", "create", pool, "replicated", rule, "--size", size],
+            *_application(pool, "cephfs", FILES),
+        )
+    ]
+
+
+def make_filesystem() -> Commands:
+    return [["ceph", "fs", "new", FILESYSTEM, FILES_METADATA, FILES_ROOT]]
+
+
+def add_data_pool(pool: str) -> Commands:
+    return [["ceph", "fs", "add_data_pool", FILESYSTEM, pool]]
+
+
+def remove_data_pool(pool: str) -> Commands:
+    return [["ceph", "fs", "rm_data_pool", FILESYSTEM, pool]]
+
+
+def make_directory(name: str, pool: str) -> Commands:
+    """As on a machine that has the file system mounted at its root folder."""
+    path = directory_of(name)
+    return [["mkdir", "-p", path], ["setfattr", "-n", "ceph.dir.layout.pool", "-v", pool, path]]
+
+
+def remove_directory(name: str) -> Commands:
+    return [["rmdir", directory_of(name)]]
+
+
+def remove_filesystem() -> Commands:
+    return [["ceph", "fs", "fail", FILESYSTEM], ["ceph", "fs", "rm", FILESYSTEM, "--yes-i-really-mean-it"]]
+
+
+def list_contents(use: str, name: str, pool: str) -> Commands:
+    """What a datastore holds; of files as on a machine that has the file system mounted at its root folder."""
+    if use == FILES:
+        return [["ls", "-A", directory_of(name)]]
     return [["rbd", "ls", pool], ["rbd", "trash", "ls", pool]]
 
 

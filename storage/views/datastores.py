@@ -88,7 +88,7 @@ def _add_action(request: HttpRequest, look: Look | None) -> Action:
 
 
 def _empty(request: HttpRequest) -> Empty:
-    text = "A datastore is a named place for disks of VMs, with one storage policy. Every node can use it."
+    text = "A datastore is a named place for disks of VMs or for files, with one storage policy. Every node can use it."
     may = can(user_of(request), datastores.PERMISSION)
     return Empty(
         "No datastores", text, "stack-2", ("Add datastore", reverse("storage:datastore_add")) if may else ("", "")

@@ -29,6 +29,7 @@ class Driven:
 def driven(made: FakeCluster | None = None, name: str = "storage1") -> Iterator[Driven]:
     """A connected cluster; by default three hosts with seven disks each, all of tier 2."""
     made = made or fake.cluster(hosts=3, disks=7, tiers=(2,))
-    row = make_cluster(name, made.look(), key=encrypt("a key"), node_key=encrypt("YSBrZXk="))
+    keys = {"key": encrypt("a key"), "node_key": encrypt("YSBrZXk="), "files_key": encrypt("YSBrZXk=")}
+    row = make_cluster(name, made.look(), **keys)
     with registry.replaced(name, made):
         yield Driven(row, made)

@@ -56,7 +56,7 @@ def test_names_that_are_not_safe_are_refused(ask: Ask, name: str) -> None:
         ({"tier": -1}, "tier"),
         ({"mode": "ec2-2"}, "mode"),
         ({"domain": "chassis"}, "domain"),
-        ({"use": "files"}, "use"),
+        ({"use": "tapes"}, "use"),
         ({"mode": "ec3-2"}, "mode"),
         ({"tier": 1}, "mode"),
         ({"domain": "rack"}, "mode"),
