@@ -52,11 +52,13 @@ class StoragePanel:
         self.lab = nodes.lab
         self.cluster = cluster
 
-    def create(self, name: str, *, tier: int = 2, mode: str = "r2", domain: str = "host") -> Datastore:
+    def create(
+        self, name: str, *, use: str = Use.VM, tier: int = 2, mode: str = "r2", domain: str = "host"
+    ) -> Datastore:
         """A datastore, made by its task and attached to the nodes."""
         cluster = Cluster.objects.get(pk=self.cluster.pk)
         datastore, task = datastores.create(
-            user=self.nodes.admin, cluster=cluster, name=name, use=Use.VM, tier=tier, mode=mode, domain=domain
+            user=self.nodes.admin, cluster=cluster, name=name, use=use, tier=tier, mode=mode, domain=domain
         )
         completed(self.nodes.run(task))
         return Datastore.objects.select_related("cluster").get(pk=datastore.pk)
