@@ -160,9 +160,11 @@ def _drop(host: HostDriver, row: Attachment) -> None:
 
 
 def _record(rows: Sequence[Attachment], state: str, reason: str) -> None:
-    """Write what was found; only news take a revision."""
+    """Write what was found; only news take a revision. What is wanted otherwise by now is for the next reconcile."""
     now = timezone.now()
     with transaction.atomic():
+        wanted = dict(Attachment.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "wanted"))
+        rows = [row for row in rows if wanted.get(row.pk) == row.wanted]
         changed = [row for row in rows if (row.state, row.reason) != (state, reason)]
         for row in rows:
             row.state, row.reason, row.checked_at = (state if row.wanted else AttachmentState.LEAVING), reason, now
@@ -173,8 +175,9 @@ def _record(rows: Sequence[Attachment], state: str, reason: str) -> None:
 
 
 def _forget(row: Attachment) -> None:
+    """Delete the row, unless the datastore is wanted again by now."""
     with transaction.atomic():
-        row.delete()
+        Attachment.objects.filter(pk=row.pk).exclude(wanted=True, datastore__isnull=False).delete()
         StorageRevision.bump()
         announce()
 

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from infrastructure.choices import NodeState
-from infrastructure.drivers.base import RbdPool, Unreachable
+from infrastructure.drivers.base import Conflict, RbdPool, Unreachable
 from infrastructure.models import Node
 from panel.trust.encryption import encrypt, ensure_key
 from storage.choices import AttachmentState, DatastoreState
@@ -104,6 +104,31 @@ def test_a_datastore_released_while_it_is_being_attached_does_not_stay(cluster: 
     nodes.primary.fail("keep_pool", release)
     attachments.reconcile(nodes.rows["primary"])
     assert nodes.primary.pools == {}
+
+
+def test_a_release_is_not_written_over_by_what_failed_meanwhile(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = make_datastore(cluster)
+    attachments.want(datastore, [nodes.rows["primary"]])
+
+    def release() -> None:
+        attachments.release(datastore)
+        raise Conflict("the node has another pool of that name")
+
+    nodes.primary.fail("keep_pool", release)
+    attachments.reconcile(nodes.rows["primary"])
+    assert states() == {"mooring-fast primary": AttachmentState.LEAVING}, "the collector looks for these"
+
+
+def test_a_datastore_that_is_wanted_again_while_it_goes_comes_back(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = Datastore.objects.select_related("cluster").get(pk=make_datastore(cluster).pk)
+    attachments.reconcile(nodes.rows["primary"])
+    attachments.release(datastore)
+    nodes.primary.fail("drop_pool", lambda: attachments.keep(datastore))
+    attachments.reconcile(nodes.rows["primary"])
+    row = Attachment.objects.get(node=nodes.rows["primary"])
+    assert (row.wanted, row.checked_at) == (True, None), "the collector looks for these"
+    attachments.reconcile(nodes.rows["primary"])
+    assert "mooring-fast" in nodes.primary.pools
 
 
 def test_a_silent_node_is_waited_for_and_asked_once(cluster: Cluster, nodes: Nodes) -> None:
