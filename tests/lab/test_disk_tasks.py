@@ -5,19 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from django.utils import timezone
 
 from infrastructure.models import Node
-from infrastructure.services import nodes
-from panel.trust.encryption import encrypt
 from storage.drivers import registry
 from storage.models import Cluster, Disk
-from storage.services import disks, new_disk, observed, settings
+from storage.services import disks, new_disk, settings
 from storage.services.access import driver
 from storage.services.settings import Marks
 from tasks.models import Task
 from tasks.services import cancel
-from tests.lab.ceph import access, ceph, told
+from tests.lab.ceph import ceph, told
+from tests.lab.known_cluster import known_cluster, look
 from tests.lab.onboarded import OnboardedLab, completed, lines_of
 
 pytestmark = pytest.mark.lab
@@ -38,8 +36,7 @@ class StorageLab:
         return Disk.objects.get(cluster=self.cluster, number=number)
 
     def look(self) -> None:
-        observed.record(self.cluster, driver(self.cluster).look())
-        self.cluster.refresh_from_db()
+        look(self.cluster)
 
     def checksum(self) -> str:
         return self.panel.lab.exec("primary", "sh", "-c", _SUM)
@@ -61,20 +58,7 @@ class StorageLab:
 @pytest.fixture
 def storage(panel_lab: OnboardedLab) -> Iterator[StorageLab]:
     lab = panel_lab.lab
-    for shown in lab.nodes:
-        nodes.add(
-            user=panel_lab.admin,
-            name=shown.name,
-            address=shown.address,
-            ssh_port=shown.ssh_port,
-            fingerprint=shown.fingerprint,
-        )
-    Node.objects.update(onboarded_at=timezone.now())
-    Task.objects.all().delete()
-    found = access(lab)
-    cluster = Cluster.objects.create(
-        name="lab", fsid=found.fsid, monitors=list(found.monitors), user=found.user, key=encrypt(found.key)
-    )
+    cluster = known_cluster(panel_lab)
     ceph(lab, "osd", "crush", "rule", "create-replicated", RULE, "default", "host", "tier1")
     ceph(lab, "osd", "pool", "create", POOL, "8", "8", "replicated", RULE)
     lab.exec("primary", "sh", "-c", _PUT)

@@ -74,6 +74,13 @@ def test_a_look_at_an_idle_cluster_takes_less_than_a_tenth_of_a_second(cluster: 
     assert statistics.median(timed_look(cluster)[0] for _ in range(9)) < 0.1
 
 
+def test_the_clusters_log_may_be_read(cluster: StorageCluster) -> None:
+    events = cluster.look().events
+    assert events, "a cluster that came up has written something"
+    assert all(event.message and event.severity in ("info", "security", "warning", "error") for event in events)
+    assert [event.at for event in events] == sorted(event.at for event in events)
+
+
 def test_a_monitor_that_hangs_costs_a_look_its_deadline_and_the_next_finds_another(
     lab: RunningLab, cluster: StorageCluster
 ) -> None:
@@ -153,6 +160,7 @@ def test_another_key_is_refused(access: Access) -> None:
         {"prefix": "osd pool rename", "srcpool": "mooring-x", "destpool": "somebodys"},
         {"prefix": "osd crush rule rm", "name": "replicated_rule"},
         {"prefix": "osd crush rm", "name": "osd.0"},
+        {"prefix": "osd crush add-bucket", "name": "thief", "type": "root"},
         {"prefix": "osd erasure-code-profile rm", "name": "default"},
     ],
     ids=lambda command: str(command["prefix"]),
