@@ -63,7 +63,7 @@ def _make_filesystem(run: TaskRun, datastore: Datastore, wanted: PoolLayout, clu
         _wait_for_server(run, cluster)
         if there is not None:
             _warn_of_less(run, datastore, cluster, there)
-            step.already_done("other datastores use it")
+            step.already_done("it is there")
 
 
 def _wait_for_server(run: TaskRun, cluster: StorageCluster) -> None:
