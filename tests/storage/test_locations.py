@@ -253,3 +253,13 @@ def test_an_operator_may_not(storage: Storage, operator: User) -> None:
     stand("primary", rack="a")
     with pytest.raises(PermissionDenied):
         move(storage, "primary", user=operator)
+
+
+def test_a_map_that_changed_meanwhile_fails_the_task_with_the_cause(storage: Storage) -> None:
+    stand("primary", rack="new")
+    task = move(storage, "primary")
+    storage.engine.add_bucket("new", "room")
+    task = run(task)
+    assert task.state == "failed"
+    assert "new is a room in Ceph's map" in task.reason
+    assert where(storage, "primary") == ()
