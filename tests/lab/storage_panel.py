@@ -72,10 +72,11 @@ class StoragePanel:
     def vm(self, name: str, node: str, datastore: Datastore, *, mib: int = 64) -> Iterator["DiskWriter"]:
         """A small VM that runs on the node with its one disk on the datastore; gone afterwards."""
         image = f"{datastore.pool}/{name}"
-        rbd(self.lab, "create", "--size", f"{mib}M", image)
-        xml = _definition(self.lab.virsh("primary", "dumpxml", "vm2"), name, attachments.pool_of(datastore), image)
-        self.lab.exec(node, "sh", "-c", f"cat >/tmp/{name}.xml <<'END'\n{xml}\nEND\nvirsh define /tmp/{name}.xml")
+        like = self.lab.virsh(self._home("vm2"), "dumpxml", "vm2")
+        xml = _definition(like, name, attachments.pool_of(datastore), image)
         try:
+            rbd(self.lab, "create", "--size", f"{mib}M", image)
+            self.lab.exec(node, "sh", "-c", f"cat >/tmp/{name}.xml <<'END'\n{xml}\nEND\nvirsh define /tmp/{name}.xml")
             self.lab.virsh(node, "start", name)
             self.nodes.refresh()
             yield DiskWriter(self, node, name, mib * (1 << 20) // BLOCK)
@@ -85,6 +86,11 @@ class StoragePanel:
                     with suppress(AssertionError):
                         self.lab.virsh(where, *words)
             rbd(self.lab, "rm", "--no-progress", image)
+
+
+    def _home(self, name: str) -> str:
+        """The node that has the VE, running or not: other tests move them."""
+        return next(node.name for node in self.lab.nodes if name in self.lab.states(node.name))
 
 
 class DiskWriter:
