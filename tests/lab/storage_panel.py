@@ -87,7 +87,6 @@ class StoragePanel:
                         self.lab.virsh(where, *words)
             rbd(self.lab, "rm", "--no-progress", image)
 
-
     def _home(self, name: str) -> str:
         """The node that has the VE, running or not: other tests move them."""
         return next(node.name for node in self.lab.nodes if name in self.lab.states(node.name))
