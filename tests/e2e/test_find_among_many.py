@@ -392,9 +392,11 @@ def test_shortcuts_go_where_the_list_says_and_only_there(open_page: Callable[...
     page.keyboard.press("t")
     page.wait_for_url("**/tasks/")
     page.wait_for_load_state("load")
-    page.keyboard.press("g")
-    page.keyboard.press("i")
-    page.wait_for_url("**/infrastructure/nodes/")
+    for key, place in (("i", "infrastructure/nodes"), ("s", "storage")):
+        page.keyboard.press("g")
+        page.keyboard.press(key)
+        page.wait_for_url(f"**/{place}/")
+        page.wait_for_load_state("load")
 
 
 def test_the_console_of_a_ve_is_two_keys_away(open_page: Callable[..., Page], many: Panel) -> None:
