@@ -20,6 +20,7 @@ from storage.models import Cluster, Disk, StorageRevision
 from storage.services.packing import FORMAT, cluster_columns, disk_columns, unpacked
 
 WRONG_CLOCK = timedelta(minutes=1)
+MOST_EVENTS = 50
 
 
 def facts_of(cluster: Cluster, disks: Iterable[Disk] | None = None) -> ClusterFacts | None:
@@ -51,8 +52,7 @@ def record(cluster: Cluster, facts: ClusterFacts, at: datetime | None = None) ->
             facts = _with_figures_of(earlier, facts)
         news = cluster_columns(facts) | {"state": ClusterState.ONLINE, "state_reason": "", "unreachable_since": None}
         news["heal_began"] = _most_to_heal(row, facts)
-        if _newest(news["events"]) < _newest(row.events):
-            del news["events"]  # a worker and the collector each ask for the log now and then
+        news["events"] = _with_earlier(news["events"], row.events)
         changed = {name: value for name, value in news.items() if getattr(row, name) != value}
         added, updated, gone = _disks(disks, facts, at)
         if not (changed or added or updated or gone):
@@ -154,8 +154,14 @@ def _most_to_heal(row: Cluster, facts: ClusterFacts) -> int:
     return max(wrong, row.heal_began) if wrong else 0
 
 
-def _newest(events: list[dict[str, str]] | None) -> str:
-    return max((event["at"] for event in events or ()), default="")
+def _with_earlier(
+    events: list[dict[str, str]] | None, known: list[dict[str, str]] | None
+) -> list[dict[str, str]] | None:
+    """The last lines of the log. Ceph 16 forgets a line within minutes: it keeps 50, most of them not worth showing."""
+    if events is None:
+        return known
+    lines = {(event["at"], event["severity"], event["message"]): event for event in (*(known or ()), *events)}
+    return [lines[key] for key in sorted(lines)][-MOST_EVENTS:]
 
 
 def _with_figures_of(earlier: ClusterFacts, facts: ClusterFacts) -> ClusterFacts:

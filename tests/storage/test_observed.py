@@ -80,12 +80,15 @@ def test_a_new_line_of_the_log_is_news_and_the_same_lines_are_none(cluster: Clus
     assert reread(cluster).events == [{"at": "2026-11-22T06:00:00+00:00", "severity": "info", "message": "osd.1 boot"}]
 
 
-def test_lines_that_were_read_earlier_do_not_replace_newer_ones(cluster: Cluster) -> None:
-    old, new = (Event(f"2026-11-22T06:00:0{second}+00:00", "info", "osd.1 boot") for second in (0, 9))
-    observed.record(cluster, cluster_facts(events=(old, new)), later(5))
-    observed.record(cluster, cluster_facts(events=(old,)), later(10))
-    events = reread(cluster).events
-    assert len(events or ()) == 2
+def test_lines_that_ceph_forgot_stay_up_to_fifty(cluster: Cluster) -> None:
+    lines = [Event(f"2026-11-22T06:00:{second}+00:00", "info", "osd.1 boot") for second in range(10, 59)]
+    more = [Event(f"2026-11-22T06:01:{second}+00:00", "warning", "1 osds down") for second in range(10, 15)]
+    observed.record(cluster, cluster_facts(events=tuple(lines)), later(5))
+    observed.record(cluster, cluster_facts(events=(lines[-1], *more)), later(10))
+    observed.record(cluster, cluster_facts(events=None), later(15))
+    facts = observed.facts_of(reread(cluster))
+    assert facts is not None
+    assert facts.events == tuple([*lines, *more][-50:])
 
 
 def test_only_rows_of_disks_that_differ_get_the_new_revision(cluster: Cluster) -> None:
