@@ -88,7 +88,7 @@ def test_a_disk_changes_its_tier_with_data_in_use_and_half_way_goes_back(storage
     storage.slow(0.5)
     task = disks.change_tier(user=admin, disk=storage.disk(3), tier=1)
     with storage.panel.worker(task):
-        until(lambda: 0 < (reread(task).progress or 0) < 100)
+        until(lambda: 0 < (reread(task).progress or 0) < 100, 150)
         assert storage.tier_of(3) == "tier1"
         cancel(reread(task), admin)
         until(lambda: reread(task).is_final)
