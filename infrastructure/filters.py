@@ -20,7 +20,7 @@ NODE_STATUS = (
 VE_STATUS = (*VEState.choices, ("attention", "Needs attention"))
 
 
-def _text(label: str, placeholder: str) -> forms.TextInput:
+def text_widget(label: str, placeholder: str) -> forms.TextInput:
     return forms.TextInput(
         attrs={
             "class": "form-control ctl-s",
@@ -32,7 +32,7 @@ def _text(label: str, placeholder: str) -> forms.TextInput:
     )
 
 
-def _choice(label: str) -> forms.Select:
+def choice_widget(label: str) -> forms.Select:
     return forms.Select(attrs={"class": "form-select ctl-s", "aria-label": label})
 
 
@@ -40,11 +40,11 @@ class NodeFilter(filters.FilterSet):
     """Filters of Hardware Nodes."""
 
     status = filters.ChoiceFilter(
-        choices=NODE_STATUS, method="by_status", empty_label="Any", widget=_choice("Filter by status")
+        choices=NODE_STATUS, method="by_status", empty_label="Any", widget=choice_widget("Filter by status")
     )
-    q = filters.CharFilter(method="by_name", widget=_text("Filter by hostname", "Contains"))
-    address = filters.CharFilter(lookup_expr="icontains", widget=_text("Filter by IP address", "Contains"))
-    rack = filters.CharFilter(method="by_location", widget=_text("Filter by location", "Contains"))
+    q = filters.CharFilter(method="by_name", widget=text_widget("Filter by hostname", "Contains"))
+    address = filters.CharFilter(lookup_expr="icontains", widget=text_widget("Filter by IP address", "Contains"))
+    rack = filters.CharFilter(method="by_location", widget=text_widget("Filter by location", "Contains"))
 
     class Meta:
         model = Node
@@ -71,17 +71,17 @@ class VEFilter(filters.FilterSet):
     """Filters of Virtual Environments."""
 
     status = filters.ChoiceFilter(
-        choices=VE_STATUS, method="by_status", empty_label="Any", widget=_choice("Filter by status")
+        choices=VE_STATUS, method="by_status", empty_label="Any", widget=choice_widget("Filter by status")
     )
-    q = filters.CharFilter(field_name="name", lookup_expr="icontains", widget=_text("Filter by name", "Contains"))
+    q = filters.CharFilter(field_name="name", lookup_expr="icontains", widget=text_widget("Filter by name", "Contains"))
     kind = filters.ChoiceFilter(
-        choices=Kind.choices, empty_label="Any", widget=_choice("Filter by virtualization product")
+        choices=Kind.choices, empty_label="Any", widget=choice_widget("Filter by virtualization product")
     )
     node = filters.CharFilter(
-        field_name="node__name", lookup_expr="icontains", widget=_text("Filter by node", "Contains")
+        field_name="node__name", lookup_expr="icontains", widget=text_widget("Filter by node", "Contains")
     )
     address = filters.CharFilter(
-        field_name="addresses", lookup_expr="icontains", widget=_text("Filter by IP address", "Contains")
+        field_name="addresses", lookup_expr="icontains", widget=text_widget("Filter by IP address", "Contains")
     )
 
     class Meta:

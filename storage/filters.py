@@ -5,7 +5,7 @@ import re
 import django_filters as filters
 from django.db.models import Q, QuerySet
 
-from infrastructure.filters import _choice, _text
+from infrastructure.filters import choice_widget, text_widget
 from storage.drivers.facts import TIERS
 from storage.models import Disk
 
@@ -25,15 +25,15 @@ class DiskFilter(filters.FilterSet):
     """Filters of Nodes and disks."""
 
     status = filters.ChoiceFilter(
-        choices=STATUS, method="by_status", empty_label="Any", widget=_choice("Filter by status")
+        choices=STATUS, method="by_status", empty_label="Any", widget=choice_widget("Filter by status")
     )
-    q = filters.CharFilter(method="by_name", widget=_text("Filter by disk", "CS"))
-    host = filters.CharFilter(lookup_expr="icontains", widget=_text("Filter by node", "Contains"))
+    q = filters.CharFilter(method="by_name", widget=text_widget("Filter by disk", "CS"))
+    host = filters.CharFilter(lookup_expr="icontains", widget=text_widget("Filter by node", "Contains"))
     tier = filters.ChoiceFilter(
         choices=[*((str(tier), f"Tier {tier}") for tier in TIERS), ("none", "No tier")],
         method="by_tier",
         empty_label="Any",
-        widget=_choice("Filter by tier"),
+        widget=choice_widget("Filter by tier"),
     )
 
     class Meta:

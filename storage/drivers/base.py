@@ -5,7 +5,7 @@ is no answer within the deadline, Refused when cephx or a capability says no, No
 whose effect is there already returns False and does nothing, so that every step may be repeated.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -202,6 +202,3 @@ class StorageCluster(
     def close(self) -> None:
         """Let go of the connection, without waiting for a monitor that does not answer."""
         ...
-
-
-OpenCluster = Callable[[Access], StorageCluster]

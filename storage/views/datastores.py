@@ -21,7 +21,7 @@ from storage.datastore_tables import DatastoreTable, Known, datastore_rows, othe
 from storage.models import Datastore
 from storage.services import datastores
 from storage.services.promises import promise
-from storage.views.look import Look, look_at_cluster, page_context
+from storage.views.look import Look, add_datastore, look_at_cluster, page_context
 from storage.views.picker import picker_for
 from tasks.errors import TaskConflict
 from tasks.models import TaskLock
@@ -61,7 +61,7 @@ class RemoveForm(Fields):
 def datastore_list(request: HttpRequest) -> HttpResponse:
     """GET /storage/datastores/."""
     look = look_at_cluster(request)
-    context = page_context(request, "Datastores", look) | {"add": _add_action(request, look)}
+    context = page_context(request, "Datastores", look) | {"add": add_datastore(request, look, "add", "Add datastore")}
     if look is not None:
         rows = Datastore.objects.filter(cluster=look.cluster).select_related("cluster")
         names = list(rows.values_list("pool", "data_pool"))
@@ -78,13 +78,6 @@ def datastore_list(request: HttpRequest) -> HttpResponse:
 
 def _known(look: Look) -> Known:
     return Known(look.facts, look.current, look.figures)
-
-
-def _add_action(request: HttpRequest, look: Look | None) -> Action:
-    reason = "" if can(user_of(request), datastores.PERMISSION) else NO_ROLE
-    if not reason and look is None:
-        reason = "No storage cluster is connected"
-    return Action("add", "Add datastore", "plus", reverse("storage:datastore_add"), "link", reason)
 
 
 def _empty(request: HttpRequest) -> Empty:

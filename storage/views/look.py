@@ -108,7 +108,9 @@ def cluster_actions(request: HttpRequest) -> dict[str, Action]:
     }
 
 
-def add_datastore(request: HttpRequest) -> Action:
-    """The Overview's first button."""
-    refused = "" if can(user_of(request), "storage.manage") else NO_ROLE
-    return Action("datastore", "Datastore", "plus", reverse("storage:datastore_add"), "link", refused)
+def add_datastore(request: HttpRequest, look: "Look | None", key: str, label: str) -> Action:
+    """The button that leads to the form, with the reason when it cannot."""
+    reason = "" if can(user_of(request), "storage.manage") else NO_ROLE
+    if not reason and look is None:
+        reason = "No storage cluster is connected"
+    return Action(key, label, "plus", reverse("storage:datastore_add"), "link", reason)

@@ -30,7 +30,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
     context = page_context(request, look.cluster.name if look else "Storage", look)
     if look is not None and look.facts is not None:
         context |= _content(request, look, look.facts)
-        context["actions"]["datastore"] = add_datastore(request)
+        context["actions"]["datastore"] = add_datastore(request, look, "datastore", "Datastore")
     return render_page(request, "storage/overview.html", context, regions=REGIONS)
 
 
