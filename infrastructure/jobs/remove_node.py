@@ -4,7 +4,7 @@ from infrastructure.drivers.base import Refused, Unreachable
 from infrastructure.drivers.registry import drop
 from infrastructure.jobs.node_steps import find, refuse_moves
 from infrastructure.models import Node
-from infrastructure.services import inventory
+from infrastructure.services import inventory, letting_go
 from infrastructure.services.endpoints import driver, endpoint_for
 from infrastructure.services.figures import sentence
 from infrastructure.services.onboarding import certificates, libvirt_settings
@@ -49,6 +49,8 @@ def remove(run: TaskRun, *, node_id: int) -> None:
 def _clean(step: Step, node: Node) -> None:
     with driver(node) as host:
         refuse_moves(node, host)
+        for line in letting_go.of(node, host):
+            step.line(line)
         changed = libvirt_settings.remove(host)
         if changed:
             step.line(f"Took Mooring's block out of {', '.join(change.path for change in changed)}")

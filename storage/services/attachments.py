@@ -95,6 +95,35 @@ def keep(datastore: Datastore) -> None:
     want(datastore, nodes())
 
 
+def let_go(node: Node, host: HostDriver) -> list[str]:
+    """Have a node that leaves Mooring forget the datastores and the key; what was done and what stays, in words.
+
+    The key stays while a VE there has a disk that is opened with it, since that VE could not start again.
+    """
+    rows = list(Attachment.objects.filter(node=node).order_by("name"))
+    Attachment.objects.filter(pk__in=[row.pk for row in rows]).update(wanted=False, state=AttachmentState.LEAVING)
+    told = []
+    for row in rows:
+        row.wanted = False
+        try:
+            _drop(host, row)
+        except Conflict as error:
+            told.append(f"{row.name} stays: {error}")
+        else:
+            told.append(f"{row.name} was detached")
+    for cluster in Cluster.objects.exclude(fsid=None) if rows else ():
+        secret = secret_of(cluster)
+        users = sorted(ve.name for ve in host.ves() if any(disk.secret == secret for disk in ve.disks))
+        if users:
+            told.append(
+                f"The key of {cluster} stays, for disks of {', '.join(users)}. When they have moved: "
+                f"`virsh secret-undefine {secret}` on {node}"
+            )
+        elif host.drop_secret(secret):
+            told.append(f"The key of {cluster} was taken off")
+    return told
+
+
 def reconcile(node: Node) -> Outcome:
     """Make the node have what it should and nothing else of Mooring's. What fails is in the outcome and in the rows."""
     ready = Datastore.objects.filter(state=DatastoreState.READY)

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from infrastructure.choices import NodeState
-from infrastructure.drivers.base import Conflict, RbdPool, Unreachable
+from infrastructure.drivers.base import Conflict, DiskFacts, RbdPool, Unreachable
 from infrastructure.models import Node
 from panel.trust.encryption import encrypt, ensure_key
 from storage.choices import AttachmentState, DatastoreState
@@ -159,6 +159,28 @@ def test_the_key_is_in_no_command(cluster: Cluster, nodes: Nodes) -> None:
     words = " ".join(word for argv in attachments.commands(datastore, nodes.rows["primary"]) for word in argv)
     assert KEY.decode() not in words
     assert base64.b64encode(KEY).decode() not in words
+
+
+def test_a_node_that_leaves_forgets_datastores_and_key(cluster: Cluster, nodes: Nodes) -> None:
+    make_datastore(cluster)
+    attachments.reconcile(nodes.rows["primary"])
+    told = attachments.let_go(nodes.rows["primary"], nodes.primary)
+    assert told == ["mooring-fast was detached", "The key of storage1 was taken off"]
+    assert (nodes.primary.pools, nodes.primary.keys) == ({}, {})
+    assert nodes.rows["primary"] not in [row.node for row in Attachment.objects.filter(wanted=True)]
+    assert attachments.let_go(nodes.rows["secondnode1"], nodes.secondnode1) == []
+
+
+def test_the_key_stays_for_a_ve_that_needs_it(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = make_datastore(cluster)
+    attachments.reconcile(nodes.rows["primary"])
+    secret = attachments.secret_of(datastore.cluster)
+    disk = DiskFacts("vda", "fast/vmtest", "network", "raw", protocol="rbd", secret=secret)
+    nodes.show(nodes.primary, disks=(disk,))
+    told = attachments.let_go(nodes.rows["primary"], nodes.primary)
+    assert "for disks of vmtest" in told[-1]
+    assert secret in told[-1]
+    assert nodes.primary.keys == {secret: KEY}
 
 
 class Clock:
