@@ -10,13 +10,15 @@ from django.utils import timezone
 from infrastructure.choices import NodeState
 from infrastructure.drivers.base import Conflict, DiskFacts, RbdPool, Unreachable
 from infrastructure.models import Node
+from infrastructure.services import nodes as node_services
+from panel.accounts.models import User
 from panel.trust.encryption import encrypt, ensure_key
 from storage.choices import AttachmentState, DatastoreState
 from storage.models import Attachment, Cluster, Datastore, StorageRevision
 from storage.observe.attaching import AttachSource
 from storage.services import attachments
 from tests.infrastructure.fake_nodes import Cluster as Nodes
-from tests.infrastructure.fake_nodes import fake_cluster
+from tests.infrastructure.fake_nodes import fake_cluster, lines_of, run
 from tests.waiting import eventually
 
 KEY = b"the key of mooring-vm"
@@ -169,6 +171,17 @@ def test_a_node_that_leaves_forgets_datastores_and_key(cluster: Cluster, nodes: 
     assert (nodes.primary.pools, nodes.primary.keys) == ({}, {})
     assert nodes.rows["primary"] not in [row.node for row in Attachment.objects.filter(wanted=True)]
     assert attachments.let_go(nodes.rows["secondnode1"], nodes.secondnode1) == []
+
+
+def test_removing_a_node_tells_what_was_taken_off(
+    cluster: Cluster, nodes: Nodes, administrator: User, sent: list[tuple[int, str]]
+) -> None:
+    make_datastore(cluster)
+    attachments.reconcile(nodes.rows["primary"])
+    task = run(node_services.remove(user=administrator, node=nodes.rows["primary"]))
+    assert task.state in ("completed", "warning"), task.reason
+    assert "mooring-fast was detached" in lines_of(task)
+    assert (nodes.primary.pools, nodes.primary.keys) == ({}, {})
 
 
 def test_the_key_stays_for_a_ve_that_needs_it(cluster: Cluster, nodes: Nodes) -> None:
