@@ -7,11 +7,8 @@ class StorageConfig(AppConfig):
     name = "storage"
 
     def ready(self) -> None:
-        from infrastructure.services import letting_go
         from panel.ui import objects
-        from storage.services import attachments
 
         objects.register("cluster", route="storage:overview", icon="database", word="Storage cluster", single=True)
         objects.register("disk", route="storage:disks", icon="disc", word="Disk", single=True)
         objects.register("datastore", route="storage:datastore", icon="stack-2", word="Datastore")
-        letting_go.register(attachments.let_go)

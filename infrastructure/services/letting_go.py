@@ -1,4 +1,4 @@
-"""What else a node has of Mooring's when it is removed: apps above register how it is taken off.
+"""What else a node has of Mooring's when it is removed: apps above register, in their `jobs`, how it is taken off.
 
 Called before the node's certificates go, with its driver; returns what was done, and what stays and why, a line each.
 Raises DriverError when the node does not answer.
