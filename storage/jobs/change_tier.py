@@ -5,7 +5,7 @@ from dataclasses import replace
 from infrastructure.drivers.base import NotFound
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts, DiskFacts
-from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, recover
+from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, recover, settled
 from storage.services import disk_checks
 from storage.services.disk_progress import Movement, follow
 from storage.services.disks import PERMISSION, TIER, find
@@ -33,7 +33,7 @@ def change_tier(run: TaskRun, *, cluster_id: int, disk_id: int, number: int, uui
     wanted = f"tier{tier}"
     run.phase("Check")
     with run.step(f"Checking CS{number}") as step:
-        facts = look()
+        facts = settled(step, look)
         disk = find(facts, number, uuid)
         if disk.device_class == wanted:
             step.already_done(f"CS{number} is in tier {tier}")

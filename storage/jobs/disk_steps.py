@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 from infrastructure.drivers.base import Conflict
+from panel.ui.format import count, duration
+from storage.chunks import count as count_chunks
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts
 from storage.jobs.cluster_steps import look
@@ -11,10 +13,11 @@ from storage.models import Cluster
 from storage.services.access import driver
 from tasks.errors import JobFailed
 from tasks.recovery import Recovery
-from tasks.runner import TaskRun
+from tasks.runner import Step, TaskRun
 
 LOCK, SHARES = "disk:{disk_id}", "cluster:{cluster_id}"
 DOWN_SECONDS = 90.0  # a monitor believes that a silent disk is down after 20 s, and more when it stutters
+SETTLE_SECONDS = 120.0  # of chunks that agree anew on their disks, as after each disk that came or went
 Look = Callable[[], ClusterFacts]
 
 
@@ -30,6 +33,20 @@ def open_cluster(cluster_id: int) -> tuple[StorageCluster, Look]:
         raise JobFailed("The storage cluster is not in Mooring any more.", "Connect it again, then retry the task.")
     engine = driver(cluster)
     return engine, lambda: look(cluster, engine)
+
+
+def settled(step: Step, look: Look) -> ClusterFacts:
+    """The cluster once no chunk is between two states. JobFailed when that takes too long."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while left := count_chunks((facts := look()).groups).settling:
+        if time.monotonic() > end:
+            raise JobFailed(
+                f"{count(left, 'chunk')} did not become active within {duration(SETTLE_SECONDS)}.",
+                "The Overview says which disks are offline; bring them back, then retry the task.",
+            )
+        step.progress(None, f"Waiting for {count(left, 'chunk')} between two states")
+        time.sleep(0.5)
+    return facts
 
 
 def purge(engine: StorageCluster, number: int, waiting: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ from storage.drivers import placing
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts
 from storage.drivers.placing import Location
-from storage.jobs.disk_steps import SHARES, open_cluster, recover
+from storage.jobs.disk_steps import SHARES, open_cluster, recover, settled
 from storage.services import disk_checks
 from storage.services.disk_progress import Movement, follow
 from storage.services.locations import LOCATE, PERMISSION, checks, words
@@ -43,7 +43,7 @@ def locate(run: TaskRun, *, cluster_id: int, moves: list[Move]) -> None:
     wanted = {move["host"]: _location(move["wanted"]) for move in moves}
     run.phase("Check")
     with run.step("Checking the cluster map") as step:
-        facts = look()
+        facts = settled(step, look)
         movement = Movement(degraded_before=facts.groups.degraded_copies)
         if _left(facts, wanted):
             _check(step, facts, wanted)

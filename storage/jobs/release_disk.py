@@ -6,7 +6,7 @@ from infrastructure.services.endpoints import driver as node_driver
 from infrastructure.services.errors import NotPossible
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts, DiskFacts
-from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, purge, recover
+from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, purge, recover, settled
 from storage.services import chunk_service, disk_checks
 from storage.services.chunk_service import ChunkService
 from storage.services.disk_progress import Movement, follow
@@ -34,7 +34,7 @@ def release(run: TaskRun, *, cluster_id: int, disk_id: int, number: int, uuid: s
     engine, look = open_cluster(cluster_id)
     run.phase("Check")
     with run.step(f"Checking CS{number}") as step:
-        facts = look()
+        facts = settled(step, look)
         disk = _find(facts, number, uuid)
         if disk is None:
             step.already_done(f"CS{number} left the cluster; what it left on {host} is removed")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from infrastructure.services.errors import NotPossible
 from infrastructure.services.preflight import Check
 from panel.ui.format import count, percent, space
+from storage.chunks import count as count_chunks
 from storage.drivers.facts import ClusterFacts, DiskFacts, PoolFacts, Rule, tier_of
 from storage.placement import ROOT, Topology, takes_data
 from storage.redundancy import DOMAIN_WORDS, counted
 
 # Flags with which an admin keeps Ceph from moving data; what each does is Ceph's documentation of `ceph osd set`.
 HOLDING_FLAGS = ("norebalance", "nobackfill", "norecover")
-_STARTING = frozenset({"creating", "activating"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +102,13 @@ def _flags(facts: ClusterFacts) -> Check:
 
 
 def _groups(facts: ClusterFacts) -> Check:
-    starting = sum(number for state, number in facts.groups.states.items() if _STARTING & set(state.split("+")))
-    if starting:
-        words = f"{count(starting, 'chunk')} {'is' if starting == 1 else 'are'} just starting"
-        return _failed("groups", words, "Try again in a few seconds.")
-    blocked = sum(number for state, number in facts.groups.states.items() if "active" not in state.split("+"))
-    if blocked:
-        return _failed(
-            "groups",
-            f"{count(blocked, 'chunk')} {'is' if blocked == 1 else 'are'} blocked or not known",
-            "Bring back the disks that are offline; the Overview says which. If none is, try again in a few seconds.",
-        )
+    chunks = count_chunks(facts.groups)
+    if chunks.not_served:
+        words = f"{count(chunks.not_served, 'chunk')} {'is' if chunks.not_served == 1 else 'are'} not served"
+        return _failed("groups", words, "Bring back the disks that are offline; the Overview says which.")
+    if chunks.settling:
+        text = f"{count(chunks.settling, 'chunk')} {'is' if chunks.settling == 1 else 'are'} between two states"
+        return Check("groups", _TITLES["groups"], "warning", text, "That takes seconds; the task waits for it.")
     missing = facts.groups.degraded_copies
     if missing:
         text = f"{count(missing, 'copy', 'copies')} {'is' if missing == 1 else 'are'} not healed yet"

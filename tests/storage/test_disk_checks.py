@@ -95,7 +95,14 @@ def test_a_flag_that_holds_data_in_place_is_named_with_its_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "expected"), [("stale+down", "failed"), ("creating+peering", "failed"), ("active+undersized", "passed")]
+    ("state", "expected"),
+    [
+        ("stale+down", "failed"),
+        ("undersized+peered", "failed"),
+        ("creating+peering", "warning"),  # the task waits until they have agreed
+        ("peering", "warning"),
+        ("active+undersized", "passed"),
+    ],
 )
 def test_blocked_chunks_rule_it_out(state: str, expected: str) -> None:
     facts = with_pool(groups=Groups(total=2, states={state: 2}))

@@ -12,6 +12,7 @@ from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.accounts.models import User
 from storage.drivers import fake
 from storage.drivers.facts import Groups
+from storage.jobs import disk_steps
 from storage.models import Disk
 from storage.services import chunk_service, disk_progress, disks
 from tasks.errors import TaskConflict
@@ -75,6 +76,32 @@ def test_a_disk_gets_its_new_tier_and_the_task_ends_when_all_data_arrived(
     ]
     assert storage.disk(0).tier == 2, "the pages know at once"
     assert task.title == "Moving CS0 to tier 2"
+
+
+def test_chunks_between_two_states_are_waited_for(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, seen = storage.engine, [Groups(total=8, states={"active+clean": 6, "peering": 2}), CLEAN]
+    look = engine.look
+
+    def next_look() -> Any:
+        engine.groups = seen.pop(0) if len(seen) > 1 else seen[0]
+        return look()
+
+    engine.groups = seen[0]
+    task = move(storage)
+    monkeypatch.setattr(engine, "look", next_look)
+    task = run(task)
+    assert (task.state, task.reason) == ("completed", "")
+    assert engine.groups == CLEAN
+
+
+def test_chunks_that_never_agree_end_the_task_before_anything_moved(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_steps, "SETTLE_SECONDS", 0.0)
+    storage.engine.groups = Groups(total=8, states={"active+clean": 6, "peering": 2})
+    task = run(move(storage))
+    assert (task.state, task.reason) == ("failed", "2 chunks did not become active within 0 s.")
+    assert storage.engine.disks[0].device_class == "tier1"
 
 
 def test_it_does_not_end_while_copies_are_misplaced(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
