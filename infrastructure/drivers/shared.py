@@ -24,10 +24,14 @@ D = TypeVar("D", bound=Closing)
 
 
 class Shared(Generic[K, D]):
-    """Drivers by key. ``make`` opens nothing by itself. Connections do not survive a fork: a child begins with none."""
+    """Drivers by key. ``make`` opens nothing by itself. Connections do not survive a fork: a child begins with none.
 
-    def __init__(self, make: Callable[[K], D]) -> None:
+    ``succeeds(new, old)``: whether a key replaces an older one, whose driver is forgotten and closed then.
+    """
+
+    def __init__(self, make: Callable[[K], D], succeeds: Callable[[K, K], bool] = lambda _new, _old: False) -> None:
         self._make = make
+        self._succeeds = succeeds
         self._inherited: list[object] = []
         self._drivers: dict[K, D] = {}
         self._reset()
@@ -48,9 +52,14 @@ class Shared(Generic[K, D]):
             if key.name in self._replaced:
                 return self._replaced[key.name]
             driver = self._drivers.get(key)
-            if driver is None:
-                driver = self._drivers[key] = self._make(key)
-            return driver
+            if driver is not None:
+                return driver
+            driver = self._make(key)
+            old = [self._drivers.pop(other) for other in tuple(self._drivers) if self._succeeds(key, other)]
+            self._drivers[key] = driver
+        for each in old:
+            each.close()
+        return driver
 
     def drop(self, key: K) -> None:
         """Forget and close one."""

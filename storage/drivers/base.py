@@ -7,6 +7,7 @@ whose effect is there already returns False and does nothing, so that every step
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from storage.drivers.facts import ClusterFacts, FilesystemFacts, PoolFacts, Profile, Ratios, Rule
@@ -22,6 +23,14 @@ class Access:
     monitors: tuple[str, ...]  # "10.0.0.11:3300", as in mon_host
     user: str  # "mooring", without "client."
     key: str
+    # Another moment is another session: Ceph gives an open one no new capabilities, nor those of a new key.
+    connected_at: datetime | None = None
+
+    def succeeds(self, old: "Access") -> bool:
+        """Whether this is the same cluster, connected again since."""
+        if self.fsid != old.fsid or self.connected_at is None:
+            return False
+        return old.connected_at is None or old.connected_at < self.connected_at
 
     def __repr__(self) -> str:
         return f"Access({self.name!r}, fsid={self.fsid!r}, monitors={self.monitors!r}, user={self.user!r})"

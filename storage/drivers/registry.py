@@ -6,11 +6,15 @@ from infrastructure.drivers.shared import Shared
 from storage.drivers.base import Access, StorageCluster
 from storage.drivers.ceph import CephCluster
 
-_clusters: Shared[Access, StorageCluster] = Shared(CephCluster)
+_clusters: Shared[Access, StorageCluster] = Shared(CephCluster, Access.succeeds)
 
 
 def cluster_for(access: Access) -> StorageCluster:
-    """The driver of this cluster; made at the first call, connected when it is first asked something."""
+    """The driver of this cluster; made at the first call, connected when it is first asked something.
+
+    Once the cluster was connected again, the first to ask with the new access closes what was open before, in every
+    process.
+    """
     return _clusters.of(access)
 
 

@@ -1,6 +1,7 @@
 """Connecting the storage cluster: users of Mooring's own are made on a node, then the panel reaches it by itself."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -62,9 +63,8 @@ def _connect(run: TaskRun, cluster: Cluster, node: Node) -> None:
     with host_driver(node) as host:
         monitors = _look_for_ceph(run, cluster, node, host)
         keys = _make_users(run, cluster, node, host)
-    access.drop(cluster)  # a connection that is open has the capabilities from before
-    reached = Access(cluster.name, monitors.fsid, monitors.addresses, cluster.user, keys.panel.key)
-    at = timezone.now()
+    at = timezone.now()  # makes another session in every process: what is open has the capabilities from before
+    reached = Access(cluster.name, monitors.fsid, monitors.addresses, cluster.user, keys.panel.key, connected_at=at)
     with run.step(f"Reaching {cluster} from the panel") as step:
         step.command(["ceph", "-m", ",".join(monitors.addresses), "--id", cluster.user, "status"])
         facts = access.driver_with(reached).look()
@@ -72,7 +72,7 @@ def _connect(run: TaskRun, cluster: Cluster, node: Node) -> None:
     with run.step(f"Recording {cluster}") as step:
         run.point_of_no_return()
         with run.atomic():
-            _save(cluster, node, monitors, keys)
+            _save(cluster, node, monitors, keys, at)
             observed.record(cluster, facts, at)
         step.line("From now on Mooring looks at it every few seconds")
 
@@ -136,7 +136,7 @@ def _connected_since(cluster: Cluster, run: TaskRun) -> bool:
     return cluster.connected_at is not None and cluster.connected_at > run.task.created_at
 
 
-def _save(cluster: Cluster, node: Node, monitors: ceph_admin.Monitors, keys: Keys) -> None:
+def _save(cluster: Cluster, node: Node, monitors: ceph_admin.Monitors, keys: Keys, at: datetime) -> None:
     Cluster.objects.filter(pk=cluster.pk).update(
         fsid=monitors.fsid,
         monitors=list(monitors.addresses),
@@ -144,7 +144,7 @@ def _save(cluster: Cluster, node: Node, monitors: ceph_admin.Monitors, keys: Key
         node_key=encrypt(keys.node.key),
         files_key=encrypt(keys.files.key),
         through=node,
-        connected_at=timezone.now(),
+        connected_at=at,
         state_reason="",
         rev=StorageRevision.bump(),
     )

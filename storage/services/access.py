@@ -17,6 +17,7 @@ def access_of(cluster: Cluster) -> Access:
         monitors=tuple(cluster.monitors),
         user=cluster.user,
         key=decrypt(cluster.key),
+        connected_at=cluster.connected_at,
     )
 
 

@@ -21,6 +21,7 @@ from storage.drivers.fake import AlwaysFailing, FakeCluster
 from storage.drivers.fake import cluster as usual_cluster
 from storage.models import Cluster, Datastore, Disk
 from storage.services import clusters
+from storage.services.access import access_of
 from storage.services.ceph_admin import CONF, FILES_CAPABILITIES, KEYRINGS, NODE_CAPABILITIES, PANEL_CAPABILITIES
 from storage.status import cluster_status
 from tasks.errors import TaskConflict
@@ -114,6 +115,14 @@ def test_connecting_again_takes_moved_monitors_and_a_new_key(ceph_host: CephHost
     assert storage1().monitors == ["10.9.9.9:3300"]
     assert decrypt(storage1().key) == OTHER_KEY
     assert ceph_host.users["client.mooring"] == (OTHER_KEY, dict(PANEL_CAPABILITIES))
+
+
+def test_connecting_again_ends_the_sessions_that_other_processes_have(ceph_host: CephHost, engine: FakeCluster) -> None:
+    connect(ceph_host)
+    before = access_of(storage1())
+    run(clusters.reconnect(user=None, cluster=storage1()))
+
+    assert access_of(storage1()).succeeds(before), "with the same key and addresses the capabilities may be others"
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,16 @@
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from storage.drivers import fake, registry
 from storage.drivers.base import Access
+from storage.drivers.ceph import CephCluster
 
 ACCESS = Access("ceph", fake.FSID, ("192.0.2.1:3300",), "mooring", "AQC8dQJrDpa5BhAAV8td7dFb1BXaNojdG8XuHw==")
+YESTERDAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def test_the_same_access_has_the_same_driver_until_it_is_dropped() -> None:
@@ -19,6 +24,21 @@ def test_the_same_access_has_the_same_driver_until_it_is_dropped() -> None:
 
 def test_another_key_makes_another_driver() -> None:
     assert registry.cluster_for(ACCESS) is not registry.cluster_for(replace(ACCESS, key="other"))
+    registry.drop_all()
+
+
+def test_once_connected_again_the_first_to_ask_closes_what_was_open_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[object] = []
+    monkeypatch.setattr(CephCluster, "close", lambda self: closed.append(self))
+    elsewhere = registry.cluster_for(replace(ACCESS, fsid="another", connected_at=YESTERDAY))
+    unsaved = registry.cluster_for(ACCESS)
+    before = registry.cluster_for(replace(ACCESS, connected_at=YESTERDAY))
+    assert closed == [unsaved]
+    now = registry.cluster_for(replace(ACCESS, connected_at=YESTERDAY + timedelta(hours=1)))
+    assert now is not before and closed == [unsaved, before]
+    assert registry.cluster_for(replace(ACCESS, connected_at=YESTERDAY)) is not before, "it was forgotten too"
+    assert now not in closed, "who still has the old access takes nothing from the others"
+    assert elsewhere not in closed
     registry.drop_all()
 
 
