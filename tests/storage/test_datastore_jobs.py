@@ -1,22 +1,21 @@
-"""Creating and removing datastores against a cluster in memory: what is made, what is left, what is never touched."""
+"""Creating datastores against a cluster in memory: what is made, what is left, what is never touched."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
 
 from infrastructure.drivers.errors import Conflict, Refused, Unreachable
-from infrastructure.models import VE, Node
+from infrastructure.models import Node
 from panel.accounts.models import User
 from storage.drivers.facts import Profile
-from storage.drivers.fake import FakeCluster, cluster
-from storage.models import Cluster, Datastore
-from storage.services import attachments, datastores
-from storage.services.datastores import layout_of
+from storage.models import Datastore
+from storage.services import attachments
 from tasks.errors import JobFailed
 from tasks.models import Task, TaskStep
+from tasks.services import retry
 from tests.infrastructure.fake_nodes import commands_of, lines_of, run, steps_of
 from tests.storage.fake_clusters import Driven, driven
+from tests.storage.made_datastores import create, created, nothing_left, remove
 
 OURS = {"rbd": {"mooring": "vm"}}
 COPIES = "mooring-vm.t2.r2.host.fast"
@@ -27,26 +26,6 @@ META, DATA = "mooring-vm.t2.meta.osd.big", "mooring-vm.t2.ec5-2.osd.big"
 def storage(administrator: User, sent: list[tuple[int, str]]) -> Iterator[Driven]:
     with driven() as found:
         yield found
-
-
-def create(row: Cluster, name: str = "fast", mode: str = "r2", domain: str = "host") -> tuple[Datastore, Task]:
-    user = User.objects.get()
-    return datastores.create(user=user, cluster=row, name=name, use="vm", tier=2, mode=mode, domain=domain)
-
-
-def created(row: Cluster, name: str = "fast", mode: str = "r2", domain: str = "host") -> Datastore:
-    datastore, task = create(row, name, mode, domain)
-    assert (run(task).state, task.reason) == ("completed", "")
-    datastore.refresh_from_db()
-    return datastore
-
-
-def remove(datastore: Datastore) -> Task:
-    return run(datastores.remove(user=User.objects.get(), datastore=datastore, confirmation=datastore.name))
-
-
-def nothing_left(made: FakeCluster) -> bool:
-    return not made.pools_by_name and not made.profiles_by_name and set(made.rules_by_name) == {"replicated_rule"}
 
 
 def test_copies_get_a_rule_and_a_pool_whose_name_says_the_policy(storage: Driven) -> None:
@@ -135,8 +114,6 @@ def test_a_failure_at_any_step_leaves_nothing(storage: Driven, method: str) -> N
 
 @pytest.mark.parametrize("method", ["make_rule", "make_profile", "make_coded_pool", "make_replicated_pool"])
 def test_a_retry_makes_it_whole(storage: Driven, method: str) -> None:
-    from tasks.services import retry
-
     datastore, task = create(storage.row, "big", "ec5-2", "osd")
     storage.fake.fail_next(method, Unreachable("no monitor", component="ceph"))
     run(task)
@@ -161,8 +138,6 @@ def test_running_again_finds_everything_there(storage: Driven) -> None:
 def test_one_that_is_ready_stays_when_a_node_makes_its_task_fail(
     storage: Driven, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.services import retry
-
     def broken() -> list[Node]:
         raise JobFailed("The key cannot be decrypted.")
 
@@ -232,91 +207,6 @@ def test_a_foreign_profile_of_the_same_name_stays(storage: Driven) -> None:
     assert storage.fake.profiles_by_name == {foreign.name: foreign}
 
 
-def test_removing_takes_everything_that_only_it_used(storage: Driven) -> None:
-    datastore = created(storage.row, "big", "ec5-2", "osd")
-    assert remove(datastore).state == "completed"
-    assert nothing_left(storage.fake)
-    assert not Datastore.objects.exists()
-
-
-def test_removing_leaves_what_others_use(storage: Driven) -> None:
-    first, second = created(storage.row, "one"), created(storage.row, "two", "r3")
-    remove(first)
-    assert set(storage.fake.pools_by_name) == {second.pool}
-    assert "mooring-t2.host" in storage.fake.rules_by_name
-    remove(second)
-    assert nothing_left(storage.fake)
-
-
-def test_a_profile_stays_while_a_datastore_that_is_only_begun_counts_on_it(storage: Driven) -> None:
-    first = created(storage.row, "one", "ec5-2", "osd")
-    begun, _ = create(storage.row, "two", "ec5-2", "osd")
-    remove(first)
-    assert layout_of(begun).profile in storage.fake.profiles_by_name.values()
-    assert "mooring-t2.osd" in storage.fake.rules_by_name
-
-
-def test_a_rule_that_a_foreign_pool_uses_stays(storage: Driven) -> None:
-    datastore = created(storage.row)
-    storage.fake.add_pool("by-hand", rule="mooring-t2.host")
-    assert remove(datastore).state == "completed"
-    assert set(storage.fake.pools_by_name) == {"by-hand"}
-    assert "mooring-t2.host" in storage.fake.rules_by_name
-
-
-def test_one_that_holds_images_is_not_removed_and_says_which(storage: Driven) -> None:
-    datastore = created(storage.row, "big", "ec5-2", "osd")
-    storage.fake.images_by_pool[META] = ["vm-7", "trash/old"]
-    task = remove(datastore)
-    assert task.state == "failed"
-    assert "big is not empty: it holds 1 image: vm-7 and 1 image in its trash" in task.reason
-    datastore.refresh_from_db()
-    assert (datastore.state, set(storage.fake.pools_by_name)) == ("ready", {META, DATA})
-
-
-def test_it_says_which_ve_has_an_image(storage: Driven) -> None:
-    datastore = created(storage.row)
-    storage.fake.images_by_pool[COPIES] = ["disk-1", "disk-2"]
-    disks = [{"target": "vda", "source": f"{COPIES}/disk-2", "type": "network", "protocol": "rbd"}]
-    VE.objects.create(uuid=uuid4(), name="vmtest", kind="vm", disks=disks)
-    assert "it holds 2 images: disk-1, disk-2 of vmtest" in remove(datastore).reason
-
-
-def test_images_that_appear_at_the_last_moment_keep_both_pools(storage: Driven) -> None:
-    datastore = created(storage.row, "big", "ec5-2", "osd")
-    real, looked = storage.fake.images, []
-
-    def images(pool: str) -> tuple[str, ...]:
-        looked.append(pool)
-        return real(pool) if len(looked) < 3 else ("vm-9",)
-
-    storage.fake.images = images  # type: ignore[method-assign]
-    assert remove(datastore).state == "failed"
-    datastore.refresh_from_db()
-    assert (datastore.state, set(storage.fake.pools_by_name)) == ("ready", {META, DATA})
-
-
-def test_a_removal_that_breaks_half_way_can_be_tried_again(storage: Driven) -> None:
-    from tasks.services import retry
-
-    datastore = created(storage.row, "big", "ec5-2", "osd")
-    real = storage.fake.remove_pool
-
-    def remove_pool(name: str, *, marks: dict[str, str]) -> bool:
-        if name == DATA:
-            raise Unreachable("no monitor", component="ceph")
-        return real(name, marks=marks)
-
-    storage.fake.remove_pool = remove_pool  # type: ignore[method-assign]
-    task = remove(datastore)
-    datastore.refresh_from_db()
-    assert (task.state, datastore.state, set(storage.fake.pools_by_name)) == ("failed", "partly", {DATA})
-    storage.fake.remove_pool = real  # type: ignore[method-assign]
-    assert run(retry(task)).state == "completed"
-    assert nothing_left(storage.fake)
-    assert not Datastore.objects.exists()
-
-
 def test_a_failed_one_can_be_begun_again_with_the_same_policy(storage: Driven) -> None:
     datastore, task = create(storage.row)
     storage.fake.fail_next("make_rule", Conflict("busy", component="ceph"))
@@ -340,4 +230,4 @@ def test_a_removed_datastore_can_not_be_created_by_a_retry(storage: Driven) -> N
     Datastore.objects.all().delete()
     assert run(task).state == "failed"
     assert "not in Mooring any more" in task.reason
-    assert cluster().pools_by_name == storage.fake.pools_by_name == {}
+    assert nothing_left(storage.fake)

@@ -18,6 +18,7 @@ from tasks.services import cancel
 from tests.infrastructure.fake_nodes import Cluster as Nodes
 from tests.infrastructure.fake_nodes import fake_cluster, run
 from tests.storage.fake_clusters import Driven, driven
+from tests.storage.made_datastores import created
 
 
 @pytest.fixture
@@ -34,12 +35,8 @@ def storage(administrator: User, sent: list[tuple[int, str]], nodes: Nodes) -> I
 
 
 @pytest.fixture
-def datastore(storage: Driven, administrator: User) -> Datastore:
-    policy = {"use": "vm", "tier": 2, "mode": "r2", "domain": "host"}
-    made, task = datastores.create(user=administrator, cluster=storage.row, name="fast", **policy)
-    assert run(task).state == "completed"
-    made.refresh_from_db()
-    return made
+def datastore(storage: Driven) -> Datastore:
+    return created(storage.row)
 
 
 def removal(datastore: Datastore) -> Task:

@@ -11,7 +11,6 @@ from infrastructure.drivers.errors import Refused, Unreachable
 from infrastructure.services.errors import NotPossible
 from panel.accounts.models import User
 from storage.drivers.facts import FilesystemFacts
-from storage.drivers.fake import FakeCluster
 from storage.jobs import files_steps
 from storage.models import Cluster, Datastore
 from storage.services import datastores
@@ -19,7 +18,9 @@ from tasks.errors import TaskConflict
 from tasks.models import Task
 from tasks.services import retry
 from tests.infrastructure.fake_nodes import commands_of, run, steps_of
+from tests.storage import made_datastores
 from tests.storage.fake_clusters import Driven, driven
+from tests.storage.made_datastores import nothing_left, remove
 
 POOL = "mooring-files.t2.r2.host.iso"
 CODED = "mooring-files.t2.ec5-2.osd.big"
@@ -32,25 +33,12 @@ def storage(administrator: User, sent: list[tuple[int, str]]) -> Iterator[Driven
         yield found
 
 
-def create(row: Cluster, name: str = "iso", mode: str = "r2", domain: str = "host") -> tuple[Datastore, Task]:
-    user = User.objects.get()
-    return datastores.create(user=user, cluster=row, name=name, use="files", tier=2, mode=mode, domain=domain)
+def create(row: Cluster, name: str = "iso", *policy: str) -> tuple[Datastore, Task]:
+    return made_datastores.create(row, name, *policy, use="files")
 
 
-def created(row: Cluster, name: str = "iso", mode: str = "r2", domain: str = "host") -> Datastore:
-    datastore, task = create(row, name, mode, domain)
-    assert (run(task).state, task.reason) == ("completed", "")
-    datastore.refresh_from_db()
-    return datastore
-
-
-def remove(datastore: Datastore) -> Task:
-    return run(datastores.remove(user=User.objects.get(), datastore=datastore, confirmation=datastore.name))
-
-
-def nothing_left(made: FakeCluster) -> bool:
-    rest = made.pools_by_name or made.profiles_by_name or made.files or made.directories
-    return not rest and set(made.rules_by_name) == {"replicated_rule"}
+def created(row: Cluster, name: str = "iso", *policy: str) -> Datastore:
+    return made_datastores.created(row, name, *policy, use="files")
 
 
 def test_the_first_one_makes_the_file_system_its_pool_and_a_directory(storage: Driven) -> None:
