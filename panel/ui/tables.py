@@ -82,10 +82,19 @@ class Table:
 
     @cached_property
     def page(self) -> Page[Any]:
-        """The page the address names; the nearest one when it is out of range."""
-        paginator = Paginator(self.queryset.order_by(*self._order()), self.size)
+        """The page the address names; the nearest one when it is out of range.
+
+        Rows that fit on one page are not counted besides: they are there already.
+        """
+        rows = self.queryset.order_by(*self._order())
+        paginator = Paginator(rows, self.size)
         if self.unfiltered is not None and not self.filtered:
             paginator.count = self.unfiltered
+        elif self.request.GET.get("page", "1") == "1":
+            first = list(rows[: self.size + 1])
+            if len(first) <= self.size:
+                paginator.count = len(first)
+            return Page(first[: self.size], 1, paginator)
         return paginator.get_page(self.request.GET.get("page"))
 
     @cached_property

@@ -100,6 +100,20 @@ def test_an_address_with_nonsense_still_shows_the_list(query: str, viewer: User,
     assert "3 nodes found" in html_of(client_of(viewer), f"{NODES}?{query}")
 
 
+@pytest.mark.parametrize(("rows", "pages"), [(19, 1), (20, 1), (21, 2), (40, 2)])
+def test_a_first_page_counts_the_rows_behind_it(rows: int, pages: int, viewer: User, client_of: Any) -> None:
+    node = make_node("primary")
+    for number in range(rows):
+        make_ve(f"vm-{number:02}", node)
+    make_ve("other", node)
+
+    html = html_of(client_of(viewer), f"{VES}?rows=20&q=vm-")
+
+    assert len(names(html)) == min(rows, 20)
+    assert f"{rows} VEs found" in html
+    assert f"Page 1 of {pages}" in html
+
+
 def test_long_lists_are_paged_and_the_address_keeps_the_filter(viewer: User, client_of: Any) -> None:
     node = make_node("primary")
     for number in range(45):
