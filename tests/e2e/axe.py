@@ -9,6 +9,8 @@ from tests.e2e.conftest import ROOT
 
 EVERYTHING = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+# What another width can break: sizes, overlaps, regions that scroll now. Names and roles stay as they are.
+LAYOUT = {"type": "rule", "values": ["color-contrast", "scrollable-region-focusable", "target-size"]}
 
 _RUN = """async (rules) => {
   const result = await axe.run(document, {runOnly: rules, resultTypes: ['violations']});
