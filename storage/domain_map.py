@@ -44,6 +44,12 @@ class Host:
     tiles: tuple[Tile, ...]
     tags: tuple[str, ...]
     up: int
+    starting: int = 0
+
+    @property
+    def made(self) -> int:
+        """How many disks it has, without those that are being added."""
+        return len(self.tiles) - self.starting
 
     @property
     def folded(self) -> bool:
@@ -63,7 +69,7 @@ class Host:
 
     @property
     def tone(self) -> str:
-        return "crit" if self.tiles and not self.up else "warn" if self.up < len(self.tiles) else "ok"
+        return "crit" if self.made and not self.up else "warn" if self.up < self.made else "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,9 @@ def domain_map(
     places: dict[tuple[str, ...], list[Host]] = {}
     for path, name, disks in found[:MOST_HOSTS]:
         tiles = tuple(_tile(disk, statuses[disk.id], facts, colour, current=current) for disk in disks)
-        host = Host(name, tiles, tags.get(name, ()), sum(disk.up for disk in disks))
+        host = Host(
+            name, tiles, tags.get(name, ()), sum(disk.up for disk in disks), sum(disk.starting for disk in disks)
+        )
         places.setdefault(path, []).append(host)
     made = tuple(Place(path, tuple(hosts)) for path, hosts in places.items())
     return DomainMap(made, len(found), max(0, len(found) - MOST_HOSTS), _words(facts, len(found)))

@@ -116,7 +116,7 @@ def _how_served(facts: ClusterFacts) -> str:
 
 def _given_up(facts: ClusterFacts, down_since: Moments) -> list[Explanation]:
     """Disks that are down and that Ceph places nothing on any more."""
-    failed = [disk for disk in facts.disks if not disk.up and not disk.taken]
+    failed = [disk for disk in facts.disks if not disk.up and not disk.taken and not disk.starting]
     if not failed:
         return []
     fact, since = _told(failed, "failed", down_since)

@@ -14,6 +14,7 @@ STATUS = (
     ("attention", "Needs attention"),
     ("offline", "Offline"),
     ("failed", "Failed"),
+    ("starting", "Starting"),
     ("releasing", "Releasing"),
     ("no-tier", "No tier"),
 )
@@ -52,12 +53,13 @@ class DiskFilter(filters.FilterSet):
 
     def by_status(self, disks: QuerySet[Disk], name: str, value: str) -> QuerySet[Disk]:
         """As storage.status.disk_status has it."""
-        works = Q(up=True, taken=True)
+        works, starting = Q(up=True, taken=True), Q(up=False, new=True)
         wanted = {
             "ok": works & Q(device_class__in=_TIER_CLASSES),
-            "attention": ~(works & Q(device_class__in=_TIER_CLASSES)),
-            "offline": Q(up=False, taken=True),
-            "failed": Q(up=False, taken=False),
+            "attention": ~(works & Q(device_class__in=_TIER_CLASSES)) & ~starting,
+            "starting": starting,
+            "offline": Q(up=False, taken=True) & ~starting,
+            "failed": Q(up=False, taken=False) & ~starting,
             "releasing": Q(up=True, taken=False),
             "no-tier": works & ~Q(device_class__in=_TIER_CLASSES),
         }

@@ -50,8 +50,8 @@ class Physical:
 
 
 def physical(facts: ClusterFacts) -> Physical:
-    """Physical space. Disks that are down count with the size they had."""
-    down = [disk for disk in facts.disks if not disk.up]
+    """Physical space. Disks that are down count with the size they had, those that never ran do not."""
+    down = [disk for disk in facts.disks if not disk.up and not disk.starting]
     offline = sum(disk.size for disk in down)
     by_host: dict[str, int] = defaultdict(int)
     for disk in facts.disks:
@@ -103,13 +103,17 @@ DAEMON_WORDS = {"mon": "Metadata, MDS", "mgr": "Managers", "mds": "File system s
 
 
 def services(facts: ClusterFacts) -> Services:
-    """Monitors are the panel's MDS, OSDs its CS. Kinds that the cluster has none of are left out."""
+    """Monitors are the panel's MDS, OSDs its CS. Kinds that the cluster has none of are left out.
+
+    A disk that is being added counts once it runs.
+    """
 
     def of(kind: str) -> Count:
         found = [daemon for daemon in facts.daemons if daemon.kind == kind]
         return Count(DAEMON_WORDS[kind], sum(daemon.up for daemon in found), len(found))
 
-    chunk = Count("Chunk, CS", sum(disk.up for disk in facts.disks), len(facts.disks))
+    made = [disk.up for disk in facts.disks if not disk.starting]
+    chunk = Count("Chunk, CS", sum(made), len(made))
     kinds = (of("mon"), chunk, of("mgr"), of("mds"))
     return Services(tuple(kind for kind in kinds if kind.total))
 

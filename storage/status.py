@@ -74,6 +74,9 @@ def disk_status(disk: Disk, *, current: bool = True, now: datetime | None = None
     if not current:
         reason = f"The cluster does not answer; last known: {disk_status(disk, now=now).word}"
         return Status("unknown", "unreachable", "idle", "No contact", "no contact", False, reason)
+    if disk.starting:
+        why = "It is being added; its service has not run yet"
+        return Status("starting", "progress", "info", "Starting", "starting", True, why)
     if not disk.up:
         since = fmt.seconds_since(disk.down_since, now or timezone.now())
         if disk.taken:  # Ceph still counts on it: it has not begun to rebuild its data elsewhere

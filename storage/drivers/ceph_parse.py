@@ -114,6 +114,7 @@ def _disk(
         rotational=rotational == "1" if rotational else None,
         version=text(about, "ceph_version_short"),
         address=address(text(row, "public_addr")) if up else "",
+        new="new" in words(row, "state"),
     )
 
 

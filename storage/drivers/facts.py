@@ -75,10 +75,16 @@ class DiskFacts:
     rotational: bool | None = None
     version: str = ""
     address: str = ""
+    new: bool = False  # Ceph never took it in: it was made, and has not run yet
 
     @property
     def tier(self) -> int | None:
         return tier_of(self.device_class)
+
+    @property
+    def starting(self) -> bool:
+        """Whether it is being added and has not run yet, so that nothing can be missing without it."""
+        return self.new and not self.up
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ class FakeCluster(FakeFiles, FakePlaces):
 
     def change(self, disk: int, **facts: object) -> None:
         """Set facts of a disk: ``change(3, up=False, used=0)``."""
-        self.disks[disk] = replace(self.disks[disk], **facts)  # type: ignore[arg-type]
+        changed = replace(self.disks[disk], **facts)  # type: ignore[arg-type]
+        self.disks[disk] = replace(changed, new=changed.new and not changed.taken)
 
     def stop(self, *disks: int) -> None:
         for disk in disks:
@@ -201,7 +202,9 @@ class FakeCluster(FakeFiles, FakePlaces):
     def make_disk(self, uuid: str, key: str) -> int:
         self._enter("make_disk")
         number = next(each for each in range(len(self.disks) + 1) if each not in self.disks)
-        self.disks[number] = DiskFacts(number, uuid, "", "", up=False, taken=False, crush_weight=0, reweight=1.0)
+        self.disks[number] = DiskFacts(
+            number, uuid, "", "", up=False, taken=False, crush_weight=0, reweight=1, new=True
+        )
         self.keys[number] = key
         return number
 

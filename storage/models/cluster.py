@@ -70,6 +70,7 @@ class Disk(models.Model):
     version = models.CharField(max_length=20, blank=True)
     up = models.BooleanField(default=False)
     taken = models.BooleanField(default=False, help_text='"in": data is placed on it')
+    new = models.BooleanField(default=False, help_text="made, and never taken in yet")
     crush_weight = models.FloatField(default=0)
     reweight = models.FloatField(default=0)
     size = models.PositiveBigIntegerField(default=0)
@@ -90,6 +91,11 @@ class Disk(models.Model):
     @property
     def tier(self) -> int | None:
         return tier_of(self.device_class)
+
+    @property
+    def starting(self) -> bool:
+        """Whether it is being added and has not run yet."""
+        return self.new and not self.up
 
     def scopes(self) -> set[tuple[str, int]]:
         """The storage lies in no part of the tree."""

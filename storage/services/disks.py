@@ -46,7 +46,7 @@ def release(*, user: User | None, disk: Disk, request: HttpRequest | None = None
     authorize(user=user, permission=PERMISSION, action=RELEASE, obj=disk, request=request)
     if not is_held(disk):
         disk_checks.require(release_checks(current_facts(disk.cluster), disk))
-    doing = "Releasing" if disk.up else "Removing failed disk"
+    doing = "Releasing" if disk.up or disk.starting else "Removing failed disk"
     shown = {"Tier": disk_checks.class_words(disk.device_class), "Data": space(disk.used)}
     return _enqueue(RELEASE, user, disk, request, {"host": disk.host}, {"doing": doing}, shown)
 

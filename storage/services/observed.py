@@ -119,7 +119,7 @@ def _disks(known: dict[int, Disk], facts: ClusterFacts, at: datetime) -> tuple[l
     for disk in facts.disks:
         columns = disk_columns(disk)
         row = known.get(disk.id)
-        columns["down_since"] = None if disk.up else (row.down_since if row else None) or at
+        columns["down_since"] = None if disk.up or disk.starting else (row.down_since if row else None) or at
         if row is None:
             added.append(Disk(number=disk.id, **columns))
         elif names := _differing(row, columns):

@@ -33,8 +33,8 @@ _IN_STATUS = (
 )
 # Columns of a disk's row that are named as the facts name them.
 _SAME = (
-    *("host", "device_class", "device", "rotational", "address", "version", "up", "taken", "crush_weight", "reweight"),
-    *("size", "used", "groups"),
+    *("host", "device_class", "device", "rotational", "address", "version", "up", "taken", "new", "crush_weight"),
+    *("reweight", "size", "used", "groups"),
 )
 
 

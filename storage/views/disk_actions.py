@@ -59,7 +59,7 @@ def disk_actions(request: HttpRequest, disk: Disk) -> list[Action]:
         refused = "".join(f"Task {pk} is running: {title}" for pk, title in holder)
     here = {name: reverse(f"storage:{name}", args=[disk.number]) for name in ("disk_tier", "disk_release")}
     tier = refused or ("" if disk.up and disk.taken else f"{disk} is not in use")
-    leave = "Release…" if disk.up else "Remove failed disk…"
+    leave = "Release…" if disk.up or disk.starting else "Remove failed disk…"
     return [
         Action("tier", "Change tier…", "arrows-exchange", here["disk_tier"], "dialog", tier),
         Action("release", leave, "trash", here["disk_release"], "dialog", refused, True),

@@ -44,7 +44,7 @@ def _content(request: HttpRequest, look: Look) -> dict[str, Any]:
 
 def _chips(table: DiskTable, look: Look) -> list[Chip]:
     chosen = table.request.GET.get("status", "")
-    wrong = sum(disk_status(disk).state != "ok" for disk in look.disks)
+    wrong = sum(disk_status(disk).state not in ("ok", "starting") for disk in look.disks)
 
     def chip(label: str, status: str, count: int, glyph: str = "") -> Chip:
         return Chip(label, table.address(status=status or None, page=None), count, chosen == status, glyph)

@@ -131,6 +131,8 @@ def chunk_row(disk: Disk, look: Look, now: datetime) -> ChunkRow:
         status = UNKNOWN
     elif disk.up:
         status = Status("active", "running", "ok", "Active", "active")
+    elif disk.starting:
+        status = Status("starting", "progress", "info", "Starting", "starting")
     elif disk.down_since is not None and now - disk.down_since <= OFFLINE_AFTER:
         status = Status("inactive", "warn", "warn", "Inactive", "inactive")
     else:

@@ -69,6 +69,16 @@ def test_a_disk_that_is_down_has_no_latency_and_no_address() -> None:
     assert (disk.up, disk.taken, disk.commit_ms, disk.address, disk.rotational) == (False, False, None, "", None)
 
 
+def test_a_disk_that_ceph_never_took_in_is_starting_until_it_runs() -> None:
+    def read(row: dict[str, Any]) -> Any:
+        return ceph_parse.disks({"osds": [row]}, crush({}), df={}, perf={}, metadata=[])[0]
+
+    made = {"osd": 9, "up": 0, "in": 0, "state": ["exists", "new"]}
+    assert read(made).starting
+    assert not read(made | {"up": 1, "in": 1, "state": ["exists", "up"]}).starting
+    assert not read(made | {"state": ["autoout", "exists"]}).starting
+
+
 def test_space_is_that_of_disks_that_are_up() -> None:
     assert ceph_parse.space(disks()) == Space(4 << 20, 1 << 20, 3 << 20)
     assert ceph_parse.space_by_class(disks()) == {"tier1": Space(4 << 20, 1 << 20, 3 << 20), "tier2": Space()}

@@ -100,7 +100,7 @@ def test_a_disk_is_made_in_its_tier_below_its_host(storage: Storage, host: DiskH
     assert host.devices[f"{folder}/block"] == "/dev/disk/by-id/sdb-stable"
     assert f"ceph-osd -i 9 --mkfs --osd-uuid {made.uuid} --setuser ceph --setgroup ceph" in host.ran
     assert "env CEPH_USE_RANDOM_NONCE=1 ceph-osd -i 9 --setuser ceph --setgroup ceph" in host.ran
-    assert storage.disk(9).tier == 2
+    assert storage.disk(9).tier == 2 and not storage.disk(9).new
 
 
 def test_the_key_is_in_its_file_alone(storage: Storage, host: DiskHost) -> None:

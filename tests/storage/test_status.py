@@ -77,6 +77,7 @@ def test_a_cluster_that_refuses_the_panel_says_why(cluster: Cluster) -> None:
         ({}, "ok", "Ok"),
         ({"up": False, "taken": True}, "offline", "Offline 5 min"),
         ({"up": False, "taken": False}, "failed", "Failed"),
+        ({"up": False, "taken": False, "new": True}, "starting", "Starting"),
         ({"taken": False}, "releasing", "Releasing"),
         ({"device_class": "hdd"}, "no-tier", "No tier"),
         ({"device_class": ""}, "no-tier", "No tier"),
