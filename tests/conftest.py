@@ -1,4 +1,4 @@
-"""Fixtures for every level: users of each role, and rows of the inventory."""
+"""Fixtures for every level: users of each role, and messages that no broker takes."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,6 +62,21 @@ def client_class() -> Any:
             return super().generic(*args, **kwargs)
 
     return SecureClient
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+    """The messages, (task id, queue), instead of a broker."""
+    sent: list[tuple[int, str]] = []
+
+    def send(task_id: int, queue: str) -> bool:
+        sent.append((task_id, queue))
+        return True
+
+    from tasks import messages
+
+    monkeypatch.setattr(messages, "send", send)
+    return sent
 
 
 def _signed_in(client: Any, user: User) -> Any:

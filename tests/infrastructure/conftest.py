@@ -4,21 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks import messages
 from tests.infrastructure.fake_nodes import Cluster, fake_cluster
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
-    """The messages, (task id, queue), instead of a broker."""
-    sent: list[tuple[int, str]] = []
-
-    def send(task_id: int, queue: str) -> bool:
-        sent.append((task_id, queue))
-        return True
-
-    monkeypatch.setattr(messages, "send", send)
-    return sent
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from django.utils import timezone
 
 from infrastructure.choices import NodeState
 from infrastructure.drivers.base import Conflict, DiskFacts, RbdPool, Unreachable
@@ -18,19 +17,17 @@ from storage.models import Attachment, Cluster, Datastore, StorageRevision
 from storage.observe.attaching import AttachSource
 from storage.services import attachments
 from tests.infrastructure.fake_nodes import Cluster as Nodes
-from tests.infrastructure.fake_nodes import fake_cluster, lines_of, run
+from tests.infrastructure.fake_nodes import lines_of, run
 from tests.waiting import eventually
 
 KEY = b"the key of mooring-vm"
 
 
 @pytest.fixture
-def nodes(cluster: Cluster) -> Iterator[Nodes]:
+def nodes(cluster: Cluster, nodes: Nodes) -> Nodes:
     ensure_key()
     Cluster.objects.update(node_key=encrypt(base64.b64encode(KEY).decode()))
-    with fake_cluster() as made:
-        Node.objects.update(onboarded_at=timezone.now(), state=NodeState.ONLINE)
-        yield made
+    return nodes
 
 
 def make_datastore(cluster: Cluster, name: str = "fast", **columns: object) -> Datastore:

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from django.utils import timezone
 
-from infrastructure.choices import NodeState
 from infrastructure.models import Node
 from panel.accounts.models import User
 from storage.drivers.facts import ClusterFacts
@@ -16,16 +14,9 @@ from tasks import steps
 from tasks.models import Task
 from tasks.services import cancel
 from tests.infrastructure.fake_nodes import Cluster as Nodes
-from tests.infrastructure.fake_nodes import fake_cluster, run
+from tests.infrastructure.fake_nodes import run
 from tests.storage.fake_clusters import Driven, driven
 from tests.storage.made_datastores import created
-
-
-@pytest.fixture
-def nodes(db: None) -> Iterator[Nodes]:
-    with fake_cluster() as made:
-        Node.objects.update(onboarded_at=timezone.now(), state=NodeState.ONLINE)
-        yield made
 
 
 @pytest.fixture

@@ -1,19 +1,14 @@
 """Datastores for files on nodes: mounted by the reconcile, mounted again when dead, let go of when nobody uses them."""
 
 import base64
-from collections.abc import Iterator
 
 import pytest
-from django.utils import timezone
 
-from infrastructure.choices import NodeState
-from infrastructure.models import Node
 from panel.trust.encryption import encrypt, ensure_key
 from storage.choices import AttachmentState, DatastoreState, Use
 from storage.models import Attachment, Cluster, Datastore, StorageRevision
 from storage.services import attachments, mounts
 from tests.infrastructure.fake_nodes import Cluster as Nodes
-from tests.infrastructure.fake_nodes import fake_cluster
 from tests.storage.mounting_host import MountingHost
 
 KEY = base64.b64encode(b"the key of mooring-files").decode()
@@ -21,12 +16,10 @@ ISO = "/srv/mooring/iso"
 
 
 @pytest.fixture
-def nodes(cluster: Cluster) -> Iterator[Nodes]:
+def nodes(cluster: Cluster, nodes: Nodes) -> Nodes:
     ensure_key()
     Cluster.objects.update(node_key=encrypt(base64.b64encode(b"x").decode()), files_key=encrypt(KEY))
-    with fake_cluster() as made:
-        Node.objects.update(onboarded_at=timezone.now(), state=NodeState.ONLINE)
-        yield made
+    return nodes
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks import messages, registry
+from tasks import registry
 from tests.tasks import helpers
 from tests.tasks.jobs import Engine
 from tests.tasks.jobs import engine as the_engine
@@ -20,16 +20,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
-    """The messages, (task id, queue), instead of a broker."""
-    messages_sent: list[tuple[int, str]] = []
-
-    def send(task_id: int, queue: str) -> bool:
-        messages_sent.append((task_id, queue))
-        return True
-
-    monkeypatch.setattr(messages, "send", send)
-    return messages_sent
+def _without_a_broker(sent: list[tuple[int, str]]) -> None:
+    """Every test's messages are kept."""
 
 
 @pytest.fixture(autouse=True)
