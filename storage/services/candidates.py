@@ -1,7 +1,8 @@
 """Which devices of a node can become a disk of the cluster: whole and empty ones; the others with the reason."""
 
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from infrastructure.drivers.base import DriverError, HostCommands
 from infrastructure.services.errors import NotPossible
 
 SMALLEST = 1 << 30
-ASK_SECONDS = 5.0
+ASK_SECONDS = 15.0
 _COLUMNS = "NAME,PATH,MAJ:MIN,SIZE,TYPE,RO,ROTA,MODEL,SERIAL,MOUNTPOINTS"
 _LSBLK = ["lsblk", "--json", "--bytes", "--output", _COLUMNS]
 # The device files that are there with their numbers, for the kernel may know devices that this machine does not have;
@@ -39,15 +40,20 @@ class Candidate:
     reason: str = ""
 
 
-def candidates(host: HostCommands) -> list[Candidate]:
-    """The devices of a node, those that can be used first. Raises DriverError."""
-    answer = host.run(_LSBLK, deadline=ASK_SECONDS).stdout
+def candidates(host: HostCommands, *, seconds: float = ASK_SECONDS) -> list[Candidate]:
+    """The devices of a node, those that can be used first; it has ``seconds`` for all of it. Raises DriverError."""
+    end = time.monotonic() + seconds
+
+    def ask(argv: list[str], *, check: bool = True) -> bytes:
+        return host.run(argv, check=check, deadline=max(0.0, end - time.monotonic())).stdout
+
+    answer = ask(_LSBLK)
     try:
         devices = [row for row in json.loads(answer)["blockdevices"] if row["type"] in ("disk", "loop")]
     except (ValueError, KeyError, TypeError) as error:
         raise DriverError("The node's answer to lsblk cannot be read", code="bad-answer", component="host") from error
-    there = _written(host, [str(row["path"]) for row in devices])
-    opened = set(host.run(["sh", "-c", _OPEN], check=False, deadline=ASK_SECONDS).stdout.decode().split())
+    there = _written(ask(["sh", "-c", _WRITTEN, "sh", *(str(row["path"]) for row in devices)]).decode())
+    opened = set(ask(["sh", "-c", _OPEN], check=False).decode().split())
     found = [_candidate(row, there, opened) for row in devices]
     return sorted(found, key=lambda each: (bool(each.reason), each.path))
 
@@ -69,9 +75,8 @@ def stable_path(host: HostCommands, path: str) -> str:
     return host.run(["sh", "-c", _STABLE, "sh", path], check=False).stdout.decode().strip() or path
 
 
-def _written(host: HostCommands, paths: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
+def _written(answer: str) -> dict[str, tuple[str, list[str]]]:
     """Path → ("7:0", ["ext4"]) of the device files that are there."""
-    answer = host.run(["sh", "-c", _WRITTEN, "sh", *paths], deadline=ASK_SECONDS).stdout.decode()
     found = {}
     for line in answer.splitlines():
         path, major, minor, *signatures = line.split()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 
 from infrastructure.drivers.base import HostCommands, NotFound
+from infrastructure.drivers.errors import TimedOut
 from infrastructure.models import Node
 from infrastructure.services.access import authorize
 from infrastructure.services.endpoints import driver as node_driver
@@ -34,6 +35,7 @@ CONF = "/etc/ceph/ceph.conf"
 _PATH = re.compile(r"/dev/[A-Za-z0-9_+.-]+(?:/[A-Za-z0-9_+.:-]+)*", re.ASCII)
 _AS_CEPH = ("--setuser", "ceph", "--setgroup", "ceph")
 MKFS_SECONDS = 180.0
+OFFER_SECONDS = 6.0
 
 
 def add(
@@ -64,9 +66,15 @@ def add(
 
 
 def offered(node: Node) -> list[Candidate]:
-    """The devices of a node, asked now. Raises NotPossible, DriverError."""
+    """The devices of a node, asked now, for somebody who waits. Raises NotPossible, DriverError."""
     _require_set_up(node)
-    return candidates(node_driver(node))
+    try:
+        return candidates(node_driver(node), seconds=OFFER_SECONDS)
+    except TimedOut:
+        raise NotPossible(
+            f"{node} did not name its devices within {OFFER_SECONDS:g} s",
+            advice="It is busy, or a device of it hangs. Try again, or choose another node.",
+        ) from None
 
 
 def _require_set_up(node: Node) -> None:

@@ -1,18 +1,21 @@
 """Adding a disk: which devices are offered, what is made, where the key is, and that a failure leaves nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from infrastructure.drivers.errors import Refused
+from infrastructure.drivers.base import Completed
+from infrastructure.drivers.errors import Refused, TimedOut
 from infrastructure.models import Node
+from infrastructure.services.endpoints import driver
 from infrastructure.services.errors import InvalidInput
 from panel.accounts.models import User
 from storage.drivers import fake
 from storage.jobs import add_disk, disk_steps
-from storage.services import new_disk
+from storage.services import candidates, new_disk
 from tasks.errors import JobFailed
 from tasks.models import Task, TaskLine
 from tests.storage.disk_host import OSD, DiskHost, Storage, commands_of, lines_of, run, steps_of, storage_of
@@ -242,3 +245,25 @@ def test_a_node_that_does_not_answer_is_said_in_the_dialog(storage: Storage, hos
     node = Node.objects.get(name="primary")
     html = client_of(storage.admin).get(f"/storage/disks/add/devices/?node={node.pk}", **HTMX).content.decode()
     assert 'role="alert"' in html and "lsblk ended with 1" in html
+    assert "Try again</button>" in html
+
+
+def test_a_node_that_hangs_is_waited_for_a_few_seconds_in_all(
+    storage: Storage, host: DiskHost, client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Node.objects.get(name="primary")
+    now, given = [100.0], list[float]()
+
+    def slow(argv: Collection[str], **options: Any) -> Completed:
+        given.append(options["deadline"])
+        now[0] += 4
+        if given[-1] < 4:
+            raise TimedOut("primary did not answer", component="ssh")
+        return host.run(argv, **options)
+
+    monkeypatch.setattr(driver(node), "run", slow)
+    monkeypatch.setattr(candidates, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    html = client_of(storage.admin).get(f"/storage/disks/add/devices/?node={node.pk}", **HTMX).content.decode()
+
+    assert given == [6, 2]
+    assert "primary did not name its devices within 6 s" in html and "Try again</button>" in html
