@@ -4,13 +4,12 @@ from dataclasses import replace
 
 from infrastructure.drivers.base import NotFound
 from storage.drivers.base import StorageCluster
-from storage.drivers.facts import ClusterFacts, DiskFacts
-from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, recover, settled
+from storage.drivers.facts import DiskFacts
+from storage.jobs.disk_steps import LOCK, SHARES, Look, move_data, open_cluster, recover, require, settled
 from storage.services import disk_checks
-from storage.services.disk_progress import Movement, follow
 from storage.services.disks import PERMISSION, TIER, find
 from tasks.registry import job, undo
-from tasks.runner import Step, TaskRun
+from tasks.runner import TaskRun
 
 BACK = "storage.disk.tier.back"
 _PHASES = ("Check", "Change tier", "Move data")
@@ -38,8 +37,7 @@ def change_tier(run: TaskRun, *, cluster_id: int, disk_id: int, number: int, uui
         if disk.device_class == wanted:
             step.already_done(f"CS{number} is in tier {tier}")
         else:
-            _check(step, facts, disk)
-    movement = Movement(degraded_before=facts.groups.degraded_copies)
+            require(step, disk_checks.tier_checks(facts, disk))
     run.phase("Change tier")
     with run.step(f"Change the tier of CS{number} to {tier}") as step:
         if disk.device_class == wanted:
@@ -48,16 +46,7 @@ def change_tier(run: TaskRun, *, cluster_id: int, disk_id: int, number: int, uui
             run.undo(BACK, cluster_id=cluster_id, number=number, uuid=uuid, old=disk.device_class, new=wanted)
             _set_class(run, engine, disk, wanted)
             _check_again(look, disk, uuid)
-    run.phase("Move data")
-    with run.step("Move the data") as step:
-        step.line("Every chunk stays active while its data moves")
-        follow(step, look, movement, lambda _: movement.over)
-
-
-def _check(step: Step, facts: ClusterFacts, disk: DiskFacts) -> None:
-    checks = disk_checks.tier_checks(facts, disk)
-    disk_checks.require(checks)
-    step.lines(check.text for check in checks)
+    move_data(run, look, facts)
 
 
 def _check_again(look: Look, disk: DiskFacts, uuid: str) -> None:

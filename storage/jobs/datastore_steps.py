@@ -38,9 +38,9 @@ def driver_of(datastore: Datastore) -> StorageCluster:
     return driver(datastore.cluster)
 
 
-def show(step: Step, commands: Commands) -> None:
+def show(told: Step | TaskRun, commands: Commands) -> None:
     for argv in commands:
-        step.command(argv)
+        told.command(argv)
 
 
 def make(
@@ -79,9 +79,14 @@ def data_pools(cluster: StorageCluster) -> tuple[str, ...] | None:
     return there.data_pools if there is not None else None
 
 
+def has_place(datastore: Datastore, cluster: StorageCluster) -> bool:
+    """Whether the file system has the datastore's pool: without it there is no directory of it either."""
+    return datastore.data_pool in (data_pools(cluster) or ())
+
+
 def files_of(datastore: Datastore, cluster: StorageCluster) -> tuple[str, ...]:
-    """What lies in the directory of a datastore; nothing can while the file system has not its pool."""
-    if datastore.data_pool not in (data_pools(cluster) or ()):
+    """What lies in the directory of a datastore."""
+    if not has_place(datastore, cluster):
         return ()
     return cluster.entries(datastore.name) or ()
 
@@ -106,8 +111,7 @@ def reconcile_nodes(run: TaskRun, datastore: Datastore, nodes: Iterable[Node]) -
         if node.state != NodeState.ONLINE:
             run.line(f"{node} does not answer; it is {'attached' if ready else 'detached'} when it does")
             continue
-        for argv in attachments.commands(datastore, node) if ready else ():
-            run.command(argv)
+        show(run, attachments.commands(datastore, node) if ready else [])
         for failed, reason in attachments.reconcile(node).failed:
             if failed == name:
                 run.warn(f"{node}: {reason}")
@@ -125,8 +129,7 @@ def drop_pool(run: TaskRun, datastore: Datastore, cluster: StorageCluster, pool:
     refuse_used(datastore, cluster)
     if not cluster.remove_pool(pool, marks=marks(datastore.use)):
         return False
-    for argv in pool_commands.remove_pool(pool):
-        run.command(argv)
+    show(run, pool_commands.remove_pool(pool))
     return True
 
 
@@ -156,8 +159,7 @@ def _drop(run: TaskRun, what: str, commands: Commands, remove: Callable[[str], b
     if not used:
         try:
             if remove(name):
-                for argv in commands:
-                    run.command(argv)
+                show(run, commands)
             return
         except Conflict:  # somebody began to use it between the look and the removal
             pass

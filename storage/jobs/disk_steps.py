@@ -4,13 +4,16 @@ import time
 from collections.abc import Callable
 
 from infrastructure.drivers.base import Conflict
+from infrastructure.services.preflight import Check
 from panel.ui.format import count, duration
 from storage.chunks import count as count_chunks
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts
 from storage.jobs.cluster_steps import look
 from storage.models import Cluster
+from storage.services import disk_checks
 from storage.services.access import driver
+from storage.services.disk_progress import Movement, follow
 from tasks.errors import JobFailed
 from tasks.recovery import Recovery
 from tasks.runner import Step, TaskRun
@@ -47,6 +50,21 @@ def settled(step: Step, look: Look) -> ClusterFacts:
         step.progress(None, f"Waiting for {count(left, 'chunk')} between two states")
         time.sleep(0.5)
     return facts
+
+
+def require(step: Step, checks: list[Check]) -> None:
+    """NotPossible with the first check that rules it out; what the others found is shown."""
+    disk_checks.require(checks)
+    step.lines(check.text for check in checks)
+
+
+def move_data(run: TaskRun, look: Look, before: ClusterFacts) -> None:
+    """Follow what Ceph moves after a change of its map, until all has arrived. `before`: a look before that change."""
+    movement = Movement(degraded_before=before.groups.degraded_copies)
+    run.phase("Move data")
+    with run.step("Move the data") as step:
+        step.line("Every chunk stays active while its data moves")
+        follow(step, look, movement, lambda _: movement.over)
 
 
 def purge(engine: StorageCluster, number: int, waiting: Callable[[], None]) -> None:

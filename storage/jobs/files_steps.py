@@ -6,7 +6,7 @@ from storage.choices import DatastoreState
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import DOMAINS, FilesystemFacts, Rule
 from storage.drivers.matching import FILESYSTEM
-from storage.jobs.datastore_steps import data_pools, driver_of, find, make, refuse_used, show
+from storage.jobs.datastore_steps import data_pools, driver_of, find, has_place, make, refuse_used, show
 from storage.models import Datastore
 from storage.pool_layout import FILES, SHARED_POOLS, PoolLayout, is_ours, marks, shared_copies
 from storage.redundancy import DOMAIN_WORDS
@@ -101,7 +101,7 @@ def remove_place(run: TaskRun, datastore: Datastore, cluster: StorageCluster) ->
     """The directory, which is empty, and the pool's place in the file system."""
     with run.step(f"Removing the directory {datastore.name}") as step:
         run.undo(GONE, datastore_id=datastore.pk)
-        if datastore.data_pool not in (data_pools(cluster) or ()):
+        if not has_place(datastore, cluster):
             step.already_done("the file system does not have it")
             return
         show(step, pool_commands.remove_directory(datastore.name))
@@ -121,14 +121,12 @@ def drop_filesystem(run: TaskRun, datastore: Datastore, cluster: StorageCluster)
         run.line(f"The file system {FILESYSTEM} stays: others use it")
         return
     if used is not None and cluster.remove_filesystem():
-        for argv in pool_commands.remove_filesystem():
-            run.command(argv)
+        show(run, pool_commands.remove_filesystem())
     rules = set()
     for pool in [pool for pool in cluster.pools() if pool.name in SHARED_POOLS and is_ours(pool.applications)]:
         rules.add(pool.rule)
         cluster.remove_pool(pool.name, marks=marks(FILES))
-        for argv in pool_commands.remove_pool(pool.name):
-            run.command(argv)
+        show(run, pool_commands.remove_pool(pool.name))
     for rule in [rule for rule in cluster.rules() if rule.name in rules]:
         _drop_rule(run, datastore, cluster, rule)
 
@@ -140,8 +138,7 @@ def _drop_rule(run: TaskRun, datastore: Datastore, cluster: StorageCluster, rule
     if needed or any(pool.rule == rule.name for pool in cluster.pools()):
         return
     if cluster.remove_rule(rule.name):
-        for argv in pool_commands.remove_rule(rule.name):
-            run.command(argv)
+        show(run, pool_commands.remove_rule(rule.name))
 
 
 @undo(UNDO_FILESYSTEM)
@@ -157,12 +154,11 @@ def drop_data_pool(run: TaskRun, *, datastore_id: int) -> None:
     """Take the pool out of the file system again, unless files lie in it."""
     datastore = find(datastore_id)
     cluster = driver_of(datastore)
-    if datastore.state == DatastoreState.READY or datastore.data_pool not in (data_pools(cluster) or ()):
+    if datastore.state == DatastoreState.READY or not has_place(datastore, cluster):
         return
     refuse_used(datastore, cluster)
     if cluster.remove_data_pool(datastore.data_pool):
-        for argv in pool_commands.remove_data_pool(datastore.data_pool):
-            run.command(argv)
+        show(run, pool_commands.remove_data_pool(datastore.data_pool))
 
 
 @undo(UNDO_DIRECTORY)
@@ -170,11 +166,10 @@ def drop_directory(run: TaskRun, *, datastore_id: int) -> None:
     """Take back the directory; one that holds files is left, and then its pool is, too."""
     datastore = find(datastore_id)
     cluster = driver_of(datastore)
-    if datastore.state == DatastoreState.READY or datastore.data_pool not in (data_pools(cluster) or ()):
+    if datastore.state == DatastoreState.READY or not has_place(datastore, cluster):
         return
     if cluster.remove_directory(datastore.name):
-        for argv in pool_commands.remove_directory(datastore.name):
-            run.command(argv)
+        show(run, pool_commands.remove_directory(datastore.name))
 
 
 @undo(GONE)

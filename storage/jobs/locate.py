@@ -8,9 +8,7 @@ from storage.drivers import placing
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts
 from storage.drivers.placing import Location
-from storage.jobs.disk_steps import SHARES, open_cluster, recover, settled
-from storage.services import disk_checks
-from storage.services.disk_progress import Movement, follow
+from storage.jobs.disk_steps import SHARES, move_data, open_cluster, recover, require, settled
 from storage.services.locations import LOCATE, PERMISSION, checks, words
 from tasks.registry import job, undo
 from tasks.runner import Step, TaskRun
@@ -43,10 +41,9 @@ def locate(run: TaskRun, *, cluster_id: int, moves: list[Move]) -> None:
     wanted = {move["host"]: _location(move["wanted"]) for move in moves}
     run.phase("Check")
     with run.step("Checking the cluster map") as step:
-        facts = settled(step, look)
-        movement = Movement(degraded_before=facts.groups.degraded_copies)
+        before = facts = settled(step, look)
         if _left(facts, wanted):
-            _check(step, facts, wanted)
+            require(step, checks(facts, wanted))
         else:
             step.already_done("Every host lies there already")
     run.phase("Change the map")
@@ -64,10 +61,7 @@ def locate(run: TaskRun, *, cluster_id: int, moves: list[Move]) -> None:
             facts = look()
     with run.step("Remove what is empty now") as step:
         _remove_empty(engine, (name for move in moves for _, name in move["now"]), facts, step)
-    run.phase("Move data")
-    with run.step("Move the data") as step:
-        step.line("Every chunk stays active while its data moves")
-        follow(step, look, movement, lambda _: movement.over)
+    move_data(run, look, before)
 
 
 @undo(BACK)
@@ -88,12 +82,6 @@ def back(run: TaskRun, *, cluster_id: int, moves: list[Move], made: list[str]) -
         run.line(f"{host} lies in {words(place) or 'no rack'} again; what has moved moves back by itself")
     _remove_empty(engine, made, facts, run)
     look()
-
-
-def _check(step: Step, facts: ClusterFacts, wanted: dict[str, Location]) -> None:
-    found = checks(facts, wanted)
-    disk_checks.require(found)
-    step.lines(check.text for check in found)
 
 
 def _left(facts: ClusterFacts, wanted: dict[str, Location]) -> bool:

@@ -6,7 +6,7 @@ from infrastructure.services.endpoints import driver as node_driver
 from infrastructure.services.errors import NotPossible
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts, DiskFacts
-from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, purge, recover, settled
+from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, purge, recover, require, settled
 from storage.services import chunk_service, disk_checks
 from storage.services.chunk_service import ChunkService
 from storage.services.disk_progress import Movement, follow
@@ -39,9 +39,7 @@ def release(run: TaskRun, *, cluster_id: int, disk_id: int, number: int, uuid: s
         if disk is None:
             step.already_done(f"CS{number} left the cluster; what it left on {host} is removed")
         else:
-            checks = disk_checks.release_checks(facts, disk)
-            disk_checks.require(checks)
-            step.lines(check.text for check in checks)
+            require(step, disk_checks.release_checks(facts, disk))
         service = _service(run, number, uuid, host, needed=disk is not None and disk.up)
     if disk is not None:
         run.phase("Move data")
