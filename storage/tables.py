@@ -23,6 +23,11 @@ class DiskRow:
     latency: float | None
 
     @property
+    def free(self) -> int:
+        """Bytes; only where the fill is known."""
+        return max(0, self.disk.size - self.disk.used)
+
+    @property
     def name_of_fill(self) -> str:
         return f"Fill of {self.disk}"
 

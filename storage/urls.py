@@ -5,6 +5,7 @@ from django.urls import path
 from storage.views import (
     connect,
     datastores,
+    disk,
     disk_actions,
     disk_add,
     disks,
@@ -23,6 +24,7 @@ urlpatterns = [
     path("disks/add/", disk_add.disk_add, name="disk_add"),
     path("disks/add/devices/", disk_add.disk_devices, name="disk_devices"),
     path("disks/locations/", locations.host_locations, name="locations"),
+    path("disks/<int:number>/", disk.disk_detail, name="disk"),
     path("disks/<int:number>/menu/", disk_actions.disk_menu, name="disk_menu"),
     path("disks/<int:number>/tier/", disk_actions.disk_tier, name="disk_tier"),
     path("disks/<int:number>/release/", disk_actions.disk_release, name="disk_release"),

@@ -52,6 +52,12 @@ def release_checks(facts: ClusterFacts, disk: DiskFacts) -> list[Check]:
     return [runs, *of_cluster(facts), _healed(leaving) if not disk.up else _space(leaving), _redundancy(leaving)]
 
 
+def pools_on(facts: ClusterFacts, number: int) -> list[PoolFacts]:
+    """The pools whose rules place data on disks like this one."""
+    disk = next((each for each in facts.disks if each.id == number), None)
+    return _leaving(facts, disk, {"", disk.device_class}).pools if disk is not None else []
+
+
 def require(checks: Iterable[Check]) -> None:
     """NotPossible with the first check that rules it out: its figures, and what to do."""
     for check in checks:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -46,7 +46,7 @@ class ShownChecks:
 @require_safe
 def disk_menu(request: HttpRequest, number: int) -> HttpResponse:
     """The items of a row's menu, fetched when it is opened."""
-    _look, disk = _find(request, number)
+    _look, disk = find_disk(request, number)
     context = {"actions": list(disk_actions(request, disk)), "name": str(disk)}
     return render(request, "components/_menu_items.html", context)
 
@@ -70,7 +70,7 @@ def disk_actions(request: HttpRequest, disk: Disk) -> list[Action]:
 @require_http_methods(["GET", "HEAD", "POST"])
 def disk_tier(request: HttpRequest, number: int) -> HttpResponse:
     """GET: the dialog with its checks. POST: start the move; 422 with the dialog when the tier cannot be accepted."""
-    look, disk = _find(request, number)
+    look, disk = find_disk(request, number)
     form = TierForm(request.POST if request.method == "POST" else None, initial={"tier": _other(disk)})
     if request.method != "POST":
         return _tier_dialog(request, look, disk, form)
@@ -92,7 +92,7 @@ def disk_tier(request: HttpRequest, number: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def disk_release(request: HttpRequest, number: int) -> HttpResponse:
     """GET: the dialog with its checks and what follows. POST: start the release."""
-    look, disk = _find(request, number)
+    look, disk = find_disk(request, number)
     if request.method == "POST":
         try:
             return task_started(request, disks.release(user=user_of(request), disk=disk, request=request))
@@ -102,10 +102,12 @@ def disk_release(request: HttpRequest, number: int) -> HttpResponse:
     return _dialog(request, "storage/disk_release.html", look, disk, checks, consequence=_release_words(disk))
 
 
-def _find(request: HttpRequest, number: int) -> tuple[Look, Disk]:
+def find_disk(request: HttpRequest, number: int) -> tuple[Look, Disk]:
+    """What every page about one disk begins with. Raises Http404."""
     look = look_at_cluster(request)
-    disk = get_object_or_404(Disk.objects.select_related("cluster"), cluster=look.cluster if look else 0, number=number)
-    assert look is not None  # noqa: S101  # a disk has a cluster
+    disk = next((each for each in look.disks if each.number == number), None) if look else None
+    if look is None or disk is None:
+        raise Http404("There is no such disk.")
     return look, disk
 
 

@@ -282,6 +282,7 @@ VIEWS: list[View] = [
     View("storage:overview", "/storage/", "viewer", who="viewer"),
     *_pages("storage:disks", "/storage/disks/", "host=no-such-host"),
     View("storage:disks", "/storage/disks/", "row menu", _row_menu),
+    View("storage:disk", "/storage/disks/0/"),
     *_dialog("storage:disk_tier", "/storage/disks/0/tier/"),
     *_dialog("storage:disk_release", "/storage/disks/0/release/"),
     *_dialog("storage:disk_add", "/storage/disks/add/"),
