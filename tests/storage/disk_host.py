@@ -1,10 +1,12 @@
 """A node in memory on which disks of the fake cluster run, and the cluster with its rows."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import pytest
 
 from infrastructure.drivers import registry as nodes
 from infrastructure.drivers.base import Completed
@@ -12,12 +14,10 @@ from infrastructure.drivers.errors import DriverError, NotFound
 from infrastructure.drivers.fake import FakeCluster as FakeNodes
 from infrastructure.services.endpoints import endpoint_for
 from panel.accounts.models import User
+from storage.drivers.facts import ClusterFacts, Groups
 from storage.drivers.fake import FakeCluster
 from storage.models import Cluster, Disk
 from storage.services import observed
-from tasks.choices import Level
-from tasks.models import Task, TaskLine, TaskStep
-from tasks.runner import execute
 from tests.infrastructure.inventory_facts import make_node, node_facts
 from tests.storage.fake_clusters import driven
 
@@ -159,6 +159,7 @@ def storage_of(engine: FakeCluster, admin: User) -> Iterator[Storage]:
             node = make_node(name)
             made = fake.add(endpoint_for(node), node_facts(name))
             hosts[name] = host = DiskHost(engine)
+            host.files["/etc/ceph/ceph.conf"] = f"[global]\nfsid = {engine.fsid}\n".encode()
             made.run, made.read_file = host.run, host.read_file  # type: ignore[method-assign]
             made.write_file = host.write_file  # type: ignore[method-assign]
             stack.enter_context(nodes.replaced(name, made))
@@ -167,21 +168,23 @@ def storage_of(engine: FakeCluster, admin: User) -> Iterator[Storage]:
         yield Storage(engine, row, hosts, admin)
 
 
-def run(task: Task) -> Task:
-    """Run the task's next attempt here and now."""
-    execute(task.pk, worker="test")
-    task.refresh_from_db()
-    return task
+CLEAN = Groups(total=8, states={"active+clean": 8}, objects=100, copies=300)
 
 
-def steps_of(task: Task) -> list[tuple[str, str]]:
-    return list(TaskStep.objects.filter(task=task, depth=0).order_by("seq").values_list("title", "state"))
+def moving(misplaced: int) -> Groups:
+    """All chunks on their way, with so many copies left."""
+    return replace(CLEAN, states={"active+remapped+backfilling": 8}, misplaced_copies=misplaced)
 
 
-def lines_of(task: Task) -> list[str]:
-    return list(TaskLine.objects.filter(task=task).order_by("seq").values_list("text", flat=True))
+def script(storage: Storage, monkeypatch: pytest.MonkeyPatch, *looks: Groups | Callable[[], object]) -> None:
+    """What the cluster does at each look after the class changed or the disk went out; the last stays."""
+    engine, left = storage.engine, list(looks)
+    look = engine.look
 
+    def next_look() -> ClusterFacts:
+        if {"set_device_class", "set_taken"} & set(engine.calls) and left:
+            step = left.pop(0)
+            step() if callable(step) else setattr(engine, "groups", step)
+        return look()
 
-def commands_of(task: Task) -> list[str]:
-    found = TaskLine.objects.filter(task=task, level=Level.COMMAND).order_by("seq")
-    return list(found.values_list("text", flat=True))
+    monkeypatch.setattr(engine, "look", next_look)

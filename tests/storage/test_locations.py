@@ -1,7 +1,5 @@
 """Where nodes stand and where Ceph's map has them: what differs, what is refused, and the move with its way back."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.core.exceptions import PermissionDenied
 
@@ -10,26 +8,14 @@ from infrastructure.models import Node
 from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.accounts.models import User
 from storage.drivers import fake
-from storage.drivers.facts import Groups
 from storage.drivers.placing import Location, Tree
 from storage.placement import Topology
-from storage.services import disk_progress, locations
+from storage.services import locations
 from storage.services.locations import safe
 from tasks.models import Task
 from tasks.services import cancel
-from tests.storage.disk_host import Storage, commands_of, lines_of, run, steps_of, storage_of
-
-MOVING = Groups(total=8, states={"active+remapped+backfilling": 8}, objects=100, copies=300, misplaced_copies=90)
-
-
-@pytest.fixture
-def storage(
-    transactional_db: None, sent: list[tuple[int, str]], administrator: User, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Storage]:
-    monkeypatch.setattr(disk_progress, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(disk_progress, "SETTLE_SECONDS", 0.0)
-    with storage_of(fake.cluster(), administrator) as made:
-        yield made
+from tests.infrastructure.fake_nodes import commands_of, lines_of, run, steps_of
+from tests.storage.disk_host import Storage, moving
 
 
 def stand(host: str, **place: str) -> None:
@@ -195,16 +181,16 @@ def test_cancelling_while_data_moves_brings_the_host_back(storage: Storage, monk
     task = move(storage, "primary")
     look, looks = storage.engine.look, 0
 
-    def moving() -> object:
+    def next_look() -> object:
         nonlocal looks
         if "locate_host" in storage.engine.calls:
-            storage.engine.groups = MOVING
+            storage.engine.groups = moving(90)
             looks += 1
             if looks == 4:
                 cancel(task, storage.admin)
         return look()
 
-    monkeypatch.setattr(storage.engine, "look", moving)
+    monkeypatch.setattr(storage.engine, "look", next_look)
     task = run(task)
     assert task.state == "cancelled"
     assert where(storage, "primary") == ()

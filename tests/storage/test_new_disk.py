@@ -1,6 +1,6 @@
 """Adding a disk: which devices are offered, what is made, where the key is, and that a failure leaves nothing."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,26 +13,20 @@ from infrastructure.models import Node
 from infrastructure.services.endpoints import driver
 from infrastructure.services.errors import InvalidInput
 from panel.accounts.models import User
-from storage.drivers import fake
 from storage.jobs import add_disk, disk_steps
 from storage.services import candidates, new_disk
 from tasks.errors import JobFailed
 from tasks.models import Task, TaskLine
-from tests.storage.disk_host import OSD, DiskHost, Storage, commands_of, lines_of, run, steps_of, storage_of
+from tests.infrastructure.fake_nodes import commands_of, lines_of, run, steps_of
+from tests.storage.disk_host import OSD, DiskHost, Storage
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
 
 
-@pytest.fixture
-def storage(
-    transactional_db: None, sent: list[tuple[int, str]], administrator: User, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Storage]:
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(add_disk, "UP_SECONDS", 0.0)
     monkeypatch.setattr(disk_steps, "DOWN_SECONDS", 0.0)
-    with storage_of(fake.cluster(), administrator) as made:
-        for host in made.hosts.values():
-            host.files["/etc/ceph/ceph.conf"] = f"[global]\nfsid = {made.engine.fsid}\n".encode()
-        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The dialogs of a disk: their checks with figures, who may use them, and what Submit starts."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,19 +8,12 @@ import pytest
 from django.utils import timezone
 
 from panel.accounts.models import User
-from storage.drivers import fake
 from storage.models import Cluster
 from storage.services import observed
 from tasks.models import Task
-from tests.storage.disk_host import Storage, storage_of
+from tests.storage.disk_host import Storage
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
-
-
-@pytest.fixture
-def storage(transactional_db: None, sent: list[tuple[int, str]], administrator: User) -> Iterator[Storage]:
-    with storage_of(fake.cluster(), administrator) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The note about hosts that stand elsewhere than Ceph has them, and the dialog that moves them."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,16 +12,10 @@ from storage.drivers import fake
 from storage.models import Cluster
 from storage.views import locations
 from tasks.models import Task
-from tests.storage.disk_host import Storage, storage_of
+from tests.storage.disk_host import Storage
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
 DISKS, DIALOG = "/storage/disks/", "/storage/disks/locations/"
-
-
-@pytest.fixture
-def storage(transactional_db: None, sent: list[tuple[int, str]], administrator: User) -> Iterator[Storage]:
-    with storage_of(fake.cluster(), administrator) as made:
-        yield made
 
 
 @pytest.fixture

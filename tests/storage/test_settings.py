@@ -14,7 +14,7 @@ from storage.jobs import change_settings
 from storage.services import observed, settings
 from storage.services.settings import Marks
 from tasks.models import Task
-from tests.storage.disk_host import commands_of, run
+from tests.infrastructure.fake_nodes import commands_of, run
 from tests.storage.fake_clusters import Driven, driven
 
 
