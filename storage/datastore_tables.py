@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count, Q, QuerySet
+
+from infrastructure.models import Node
 from infrastructure.status import Status
+from panel.ui import format as fmt
 from panel.ui.tables import Column, Table
-from storage.choices import DatastoreState, Use
+from storage.choices import AttachmentState, DatastoreState, Use
 from storage.drivers.facts import ClusterFacts, PoolFacts
-from storage.models import Datastore
+from storage.models import Attachment, Datastore
 from storage.pool_layout import SHARED_POOLS, is_ours
 from storage.redundancy import DOMAIN_WORDS, Policy
 from storage.services.datastores import policy_of, pools_of
@@ -20,6 +24,12 @@ _APPEARANCE = {
     DatastoreState.REMOVING: ("progress", "info"),
     DatastoreState.FAILED: ("failed", "crit"),
     DatastoreState.PARTLY: ("warn", "warn"),
+}
+_ATTACHMENT = {
+    AttachmentState.WAITING: ("queued", "idle"),
+    AttachmentState.ATTACHED: ("ok", "ok"),
+    AttachmentState.FAILED: ("failed", "crit"),
+    AttachmentState.LEAVING: ("progress", "info"),
 }
 
 
@@ -49,6 +59,35 @@ class DatastoreRow:
         """Used, in percent of what it holds and could still take."""
         whole = (self.used or 0) + (self.left or 0)
         return 100 * (self.used or 0) / whole if whole else 0.0
+
+
+def with_nodes(datastores: QuerySet[Datastore]) -> QuerySet[Datastore]:
+    """With `apart`: on how many nodes that should have it a datastore is not."""
+    wanted = Q(attachments__wanted=True) & ~Q(attachments__state=AttachmentState.ATTACHED)
+    return datastores.annotate(apart=Count("attachments", filter=wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node on the page of a datastore: whether it has it, and why not."""
+
+    attachment: Attachment
+    status: Status
+
+    @property
+    def node(self) -> Node:
+        return self.attachment.node
+
+
+def node_rows(datastore: Datastore, nodes: QuerySet[Node]) -> list[NodeRow]:
+    """The nodes that have it or should, of those that may be shown; in one query."""
+    rows = Attachment.objects.filter(datastore=datastore, node__in=nodes).select_related("node")
+    return [NodeRow(row, _attachment_status(AttachmentState(row.state))) for row in rows]
+
+
+def _attachment_status(state: AttachmentState) -> Status:
+    glyph, tone = _ATTACHMENT[state]
+    return Status(state.value, glyph, tone, state.label, state.label.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +158,11 @@ def datastore_status(datastore: Datastore, known: Known, missing: list[str]) -> 
     if state == DatastoreState.READY and missing:
         reason = f"The cluster has no pool {missing[0]} any more"
         return Status("missing", "crit", "crit", "Pool missing", "pool missing", True, reason)
+    apart = getattr(datastore, "apart", 0)  # only those of with_nodes() have it
+    if state == DatastoreState.READY and apart:
+        word = f"Ready, not on {fmt.count(apart, 'node')}"
+        reason = "VEs with disks or files on it cannot run there; its page says why"
+        return Status(state.value, "warn", "warn", word, word.lower(), True, reason)
     return Status(state.value, glyph, tone, state.label, state.label.lower())
 
 

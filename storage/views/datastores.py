@@ -7,17 +7,19 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from infrastructure.models import Node
 from infrastructure.services.errors import InvalidInput, ServiceError
 from infrastructure.views.actions import NO_ROLE, Action
 from infrastructure.views.answers import put_error, refusal_answer
 from infrastructure.views.performance import recent_tasks
 from panel.accounts.permissions import can, requires
+from panel.accounts.scopes import visible
 from panel.ui.forms import Fields
 from panel.ui.htmx import go_to, render_page
 from panel.ui.signed_in import user_of
 from panel.ui.tables import Empty
 from storage.choices import Use
-from storage.datastore_tables import DatastoreTable, Known, datastore_rows, other_pools
+from storage.datastore_tables import DatastoreTable, Known, datastore_rows, node_rows, other_pools, with_nodes
 from storage.models import Datastore
 from storage.services import datastores
 from storage.services.promises import promise
@@ -65,7 +67,7 @@ def datastore_list(request: HttpRequest) -> HttpResponse:
     if look is not None:
         rows = Datastore.objects.filter(cluster=look.cluster).select_related("cluster")
         names = list(rows.values_list("pool", "data_pool"))
-        table = DatastoreTable(request, rows, context=_known(look), unfiltered=len(names))
+        table = DatastoreTable(request, with_nodes(rows), context=_known(look), unfiltered=len(names))
         context |= {
             "table": table,
             "updated": look.cluster.observed_at,
@@ -140,13 +142,14 @@ def datastore_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "datastore": datastore,
         "promise": promise(row.policy),
         "remove": _remove_action(request, datastore),
+        "nodes": node_rows(datastore, visible(request.user, "infrastructure.view", Node.objects.all())),
         "tasks": recent_tasks("datastore", datastore.pk),
     }
     return render_page(request, "storage/datastore.html", context, regions=("page-title", "tab-panel"))
 
 
 def _find(pk: int) -> Datastore:
-    datastore = Datastore.objects.select_related("cluster").filter(pk=pk).first()
+    datastore = with_nodes(Datastore.objects.select_related("cluster")).filter(pk=pk).first()
     if datastore is None:
         raise Http404("There is no such datastore.")
     return datastore

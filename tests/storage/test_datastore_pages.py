@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -9,10 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from lxml import html
 
 from panel.accounts.models import User
-from storage.models import Cluster, Datastore
+from storage.models import Attachment, Cluster, Datastore
 from storage.services import datastores
 from tasks.models import Task
 from tests.infrastructure.fake_nodes import run
+from tests.infrastructure.page_rows import make_node
 from tests.storage.fake_clusters import Driven, driven
 
 LIST, ADD = "/storage/datastores/", "/storage/datastores/add/"
@@ -184,3 +186,28 @@ def test_who_may_only_look_gets_no_buttons(
 def test_one_that_is_not_there_is_not_found(storage: Driven, client: Any) -> None:
     assert client.get(f"{LIST}99/").status_code == 404
     assert client.get(f"{LIST}99/remove/").status_code == 404
+
+
+def test_it_says_on_which_nodes_it_is_and_why_not_on_others(
+    storage: Driven, administrator: User, viewer: User, client_of: Callable[[User], Any]
+) -> None:
+    datastore = make(storage, administrator)
+    for name, state, reason in (
+        ("primary", "attached", ""),
+        ("secondnode1", "failed", "libvirt cannot open the pool"),
+    ):
+        node = make_node(name)
+        Attachment.objects.update_or_create(
+            node=node,
+            name="mooring-fast",
+            uuid=uuid4(),
+            defaults={"datastore": datastore, "state": state, "reason": reason},
+        )
+    client = client_of(viewer)
+
+    nodes = words(client.get(f"{LIST}{datastore.pk}/").content, '//section[@aria-label="Nodes"]//tbody')
+
+    assert nodes == "Attached primary Not yet Not attached libvirt cannot open the pool secondnode1 Not yet"
+    assert words(client.get(LIST).content, f'//*[@id="row-datastore-{datastore.pk}"]').startswith(
+        "Ready, not on 1 node fast"
+    )
