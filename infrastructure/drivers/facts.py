@@ -312,3 +312,9 @@ class Completed:
     def text(self) -> str:
         """stdout as text; what is not UTF-8 is replaced."""
         return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def complaint(self) -> str:
+        """The last line of stderr, which is where commands say why they ended; "exit 3" without one."""
+        lines = self.stderr.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1].strip() if lines else f"exit {self.code}"

@@ -130,13 +130,14 @@ def back(run: TaskRun, *, cluster_id: int, node_id: int, uuid: str) -> None:
     if disk.up or disk.taken:  # Ceph takes a new disk in when it is first up: from then on data may lie on it alone
         raise JobFailed(f"CS{disk.id} ran already and data may lie on it, so it stays; release it if it is not wanted.")
     service = ChunkService(node_driver(_node(node_id)), disk.id, uuid)
+    left: list[str] = []
     if service.is_ours():
         service.stop(run.command)
-        service.remove(run.command, was_empty=True)
+        left = service.remove(run.command, was_empty=True)
     else:
         service.host.run(["rmdir", "--", service.folder], check=False)  # made, and nothing written into it yet
     engine.set_taken(disk.id, taken=False)
     run.command(["ceph", "osd", "purge", str(disk.id), "--yes-i-really-mean-it"])
     purge(engine, disk.id, lambda: None)
     look()
-    run.line(f"Nothing of CS{disk.id} is left")
+    run.lines(left or [f"Nothing of CS{disk.id} is left"])

@@ -150,8 +150,7 @@ def _require(node: Node, argv: Sequence[str], done: Completed) -> None:
     """Only what the command wrote as its error is told: its answer may hold a key."""
     if done.code == 0:
         return
-    said = done.stderr.decode(errors="replace").strip().splitlines()
     raise JobFailed(
-        f"`{' '.join(argv[:3])}` failed on {node}: {said[-1] if said else f'exit {done.code}'}",
+        f"`{' '.join(argv[:3])}` failed on {node}: {done.complaint}",
         "Look at `ceph status` on the node; a majority of the monitors must run.",
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from infrastructure.drivers.base import HostCommands, NotFound
+from infrastructure.drivers.base import DriverError, HostCommands, NotFound, Unreachable
 from infrastructure.models import Node
 from infrastructure.services.errors import NotPossible
 from infrastructure.services.onboarding.libvirt_settings import under_systemd
@@ -25,6 +25,7 @@ _PROCESSES = (
     'for d in /proc/[0-9]*; do [ "$(cat "$d/comm" 2>/dev/null)" = ceph-osd ] || continue; '
     "printf '%s\\037' \"${d#/proc/}\"; tr '\\0\\n' '\\037 ' <\"$d/cmdline\"; echo; done"
 )
+_NO_LABEL = "(2) No such file or directory"  # so ceph-bluestore-tool says it of any device without one
 # A link that ends at a device; a file or a folder is none.
 _DEVICE = '[ -L "$1" ] && d=$(readlink -e -- "$1") && [ -b "$d" ] && printf %s "$d"'
 
@@ -140,10 +141,17 @@ class ChunkService:
             return ""
         label = self.host.run(["ceph-bluestore-tool", "show-label", "--dev", device], check=False)
         if label.code != 0 and not was_empty:
-            return ""  # no label: nothing that could be taken for a disk of the cluster
+            if _NO_LABEL in label.complaint:
+                return ""  # nothing that could be taken for a disk of the cluster
+            return f"Whether {device} still carries its label cannot be read ({label.complaint}): wipe or destroy it"
         if label.code == 0 and label_uuid(label.stdout) != self.uuid:
             return f"{device} carries the label of another disk and was left alone"
-        self._do(tell, ["dd", "if=/dev/zero", f"of={device}", "bs=1M", "count=1", "conv=fsync,notrunc"])
+        try:
+            self._do(tell, ["dd", "if=/dev/zero", f"of={device}", "bs=1M", "count=1", "conv=fsync,notrunc"])
+        except Unreachable:
+            raise
+        except DriverError as error:  # a disk that fails is removed all the same
+            return f"{device} cannot be wiped and still carries its label: {error}"
         if device.startswith(("/dev/dm-", "/dev/mapper/")):
             return f"The logical volume {device} stays: remove it with ceph-volume lvm zap --destroy if nobody needs it"
         return ""

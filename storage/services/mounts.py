@@ -3,8 +3,6 @@
 Every function may be repeated, and ends: what touches a mount does so by a command that is killed when it hangs.
 """
 
-from collections.abc import Sequence
-
 from infrastructure.drivers.base import Completed, Conflict, DriverError, HostDriver
 from storage.drivers.matching import FILESYSTEM, directory_of
 from storage.models import Cluster
@@ -91,7 +89,7 @@ def _unmount_anyway(host: HostDriver, path: str, done: Completed) -> None:
         raise _hangs(path)
     users = _users(host, path)
     raise Conflict(
-        f"{path} is in use" + (f" by {users}" if users else f": {_said(done)}"),
+        f"{path} is in use" + (f" by {users}" if users else f": {done.complaint}"),
         code="busy",
         component="host",
         advice="Stop what uses it; it is unmounted within two minutes after that.",
@@ -122,7 +120,7 @@ def _mount(host: HostDriver, cluster: Cluster, name: str) -> None:
         return
     missing = done.code == 127
     raise DriverError(
-        f"ceph-fuse did not mount {path_of(name)}: {'it is not installed' if missing else _said(done)}",
+        f"ceph-fuse did not mount {path_of(name)}: {'it is not installed' if missing else done.complaint}",
         code="no-ceph-fuse" if missing else "not-mounted",
         component="host",
         retryable=not missing,
@@ -164,7 +162,7 @@ def _hangs(path: str) -> DriverError:
 
 
 def _probe_says_dead(host: HostDriver, path: str) -> bool:
-    return _DEAD in _said(host.run([*_PROBE, path], check=False))
+    return _DEAD in host.run([*_PROBE, path], check=False).complaint
 
 
 def _users(host: HostDriver, path: str) -> str:
@@ -178,8 +176,3 @@ def _users(host: HostDriver, path: str) -> str:
     named = [line.split() for line in said.splitlines()]
     words = [f"{' '.join(each[:-1])} ({each[-1]})" for each in named if len(each) > 1]
     return ", ".join(words) + (f" and {len(pids) - _MOST_USERS} more" if len(pids) > _MOST_USERS else "")
-
-
-def _said(done: Completed) -> str:
-    lines: Sequence[str] = done.stderr.decode(errors="replace").strip().splitlines()
-    return lines[-1].strip() if lines else f"exit {done.code}"

@@ -76,7 +76,7 @@ class DiskHost:
         code, text = self._answer(words)
         if code and options.get("check", True):
             raise DriverError(f"{words[0]} ended with {code}", component="host")
-        return Completed(text.encode(), b"", code)
+        return Completed(b"", text.encode(), code) if code else Completed(text.encode(), b"", 0)
 
     def _answer(self, argv: list[str]) -> tuple[int, str]:
         if argv[0] in self.missing or self.fails & set(argv):
@@ -104,7 +104,9 @@ class DiskHost:
             return (0, self.devices[argv[-1]]) if argv[-1] in self.devices else (1, "")
         if argv[0] == "ceph-bluestore-tool":
             device = argv[-1]
-            return (0, json.dumps({device: {"osd_uuid": self.labels[device]}})) if device in self.labels else (1, "")
+            if device not in self.labels:
+                return 1, f"unable to read label for {device}: (2) No such file or directory"
+            return 0, json.dumps({device: {"osd_uuid": self.labels[device]}})
         if argv[0] == "dd":
             self.labels.pop(argv[2].removeprefix("of="), None)
         elif argv[0] == "kill" and not (self.stubborn and argv[1] == "-TERM"):

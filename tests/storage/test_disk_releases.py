@@ -152,6 +152,37 @@ def test_a_device_with_the_label_of_another_disk_is_left_alone(
     assert "/dev/sdc" in host.labels
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("if=/dev/zero", "/dev/sdb cannot be wiped and still carries its label: dd ended with 1"),
+        ("show-label", "Whether /dev/sdb still carries its label cannot be read (exit 1)"),
+    ],
+)
+def test_a_device_that_cannot_be_read_or_wiped_is_told_and_the_disk_leaves_all_the_same(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, word: str, said: str
+) -> None:
+    host = storage.hosts["primary"]
+    host.devices[f"{OSD}/ceph-0/block"] = "/dev/sdb"
+    host.labels["/dev/sdb"] = storage.engine.disks[0].uuid
+    host.fails.add(word)
+    script(storage, monkeypatch, drained(storage))
+    task = run(release(storage))
+
+    assert task.state == "warning"
+    assert said in task.reason
+    assert 0 not in storage.engine.disks
+    assert not [path for path in host.files if "/ceph-0/" in path]
+
+
+def test_a_device_without_a_label_is_nothing_to_tell(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.hosts["primary"].devices[f"{OSD}/ceph-0/block"] = "/dev/sdb"
+    script(storage, monkeypatch, drained(storage))
+    task = run(release(storage))
+    assert (task.state, task.reason) == ("completed", "")
+    assert not [line for line in commands_of(task) if line.startswith("dd")]
+
+
 def test_a_failed_disk_whose_data_is_healed_is_removed_at_once(storage: Storage) -> None:
     storage.engine.stop(0)
     storage.engine.change(0, groups=0, taken=False)

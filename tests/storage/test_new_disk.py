@@ -132,6 +132,17 @@ def test_a_failure_leaves_nothing_of_it(storage: Storage, host: DiskHost, word: 
     assert "Nothing of CS9 is left" in lines_of(task)
 
 
+def test_what_cannot_be_taken_off_the_device_is_told(storage: Storage, host: DiskHost) -> None:
+    path = host.device("sdb")
+    host.fails |= {"--mkfs", "if=/dev/zero"}
+    task = run(add(storage, path))
+
+    assert (task.state, 9 in storage.engine.disks) == ("failed", False)
+    told = lines_of(task)
+    assert "/dev/disk/by-id/sdb-stable cannot be wiped and still carries its label: dd ended with 1" in told
+    assert "Nothing of CS9 is left" not in told
+
+
 def test_a_cluster_that_refuses_leaves_nothing_either(storage: Storage, host: DiskHost) -> None:
     path = host.device("sdb")
     storage.engine.fail_next("place_disk", Refused("no", component="ceph"))
