@@ -125,20 +125,21 @@ def datastore_rows(datastores: list[Datastore], known: Known) -> list[DatastoreR
     facts = known.facts
     pools = {pool.name: pool for pool in facts.pools} if facts is not None else {}
     tiers = Tiers(facts) if facts is not None else None
-    return [_row(datastore, known, pools, tiers) for datastore in datastores]
+    policies = {policy_of(datastore) for datastore in datastores}  # many datastores share a few
+    left = {each: tiers[each.tier].usable(each.mode, each.domain) for each in policies} if tiers is not None else {}
+    return [_row(datastore, known, pools, left) for datastore in datastores]
 
 
-def _row(datastore: Datastore, known: Known, pools: dict[str, PoolFacts], tiers: Tiers | None) -> DatastoreRow:
+def _row(datastore: Datastore, known: Known, pools: dict[str, PoolFacts], left: dict[Policy, int]) -> DatastoreRow:
     policy, found = policy_of(datastore), pools_of(datastore, pools)
     told = known.figures and bool(found)
-    usable = tiers[policy.tier].usable(policy.mode, policy.domain) if tiers is not None else None
     return DatastoreRow(
         datastore=datastore,
         status=datastore_status(datastore, known, missing=_missing(datastore, pools)),
         policy=policy,
         used=sum(pool.stored for pool in found) if told else None,
         raw=sum(pool.used for pool in found) if told else None,
-        left=usable if told else None,
+        left=left.get(policy) if told else None,
         pools=found,
     )
 
