@@ -1,13 +1,27 @@
 """The libvirt XML of the lab's network and guests, built with lxml."""
 
+from dataclasses import dataclass
+
 from lxml import etree
 from lxml.builder import E  # type: ignore[import-not-found]
 
+from lab.errors import LabError
 from lab.instance import Instance
 
 NETWORK = "lan"
 SHARED = "/srv/shared"  # where each node sees the shared folder
+DISK, DISK_SIZE = "vda", "64M"  # each VM has one
 _MEMORY = {"vm": "128", "ct": "64"}  # MiB
+
+
+@dataclass(frozen=True)
+class RbdPool:
+    """A libvirt storage pool on Ceph: `source` is Ceph's pool, `monitors` are (address, port), `secret` is a UUID."""
+
+    source: str
+    monitors: tuple[tuple[str, str], ...]
+    user: str
+    secret: str
 
 
 def network_xml(instance: Instance) -> str:
@@ -29,7 +43,8 @@ def vm_xml(instance: Instance, name: str, *, kvm: bool) -> str:
             E.type("hvm", arch="x86_64", machine="pc"),
             E.kernel(f"{SHARED}/boot/vmlinuz"),
             E.initrd(f"{SHARED}/boot/initramfs.gz"),
-            E.cmdline(f"console=tty0 console=ttyS0 quiet consoleblank=0 panic=5 guest={name}"),
+            # Emulated, a guest that is moved now and then comes out with broken memory: then it starts again by itself.
+            E.cmdline(f"console=tty0 console=ttyS0 quiet consoleblank=0 oops=panic panic=1 guest={name}"),
         ),
         E.features(E.acpi()),
         # A named model: what libvirt compares with the target's CPU before a migration.
@@ -42,7 +57,7 @@ def vm_xml(instance: Instance, name: str, *, kvm: bool) -> str:
             E.disk(
                 E.driver(name="qemu", type="qcow2", cache="none"),
                 E.source(file=f"{SHARED}/images/{name}.qcow2"),
-                E.target(dev="vda", bus="virtio"),
+                E.target(dev=DISK, bus="virtio"),
                 type="file",
                 device="disk",
             ),
@@ -59,6 +74,56 @@ def vm_xml(instance: Instance, name: str, *, kvm: bool) -> str:
         type="kvm" if kvm else "qemu",
     )
     return _text(domain)
+
+
+def rbd_pool(xml: str) -> RbdPool:
+    """What `virsh pool-dumpxml` says of a pool. Raises LabError for one that is not on Ceph, or has no key."""
+    root = etree.fromstring(xml)
+    source, auth = root.find("source"), root.find("source/auth")
+    secret = root.find("source/auth/secret")
+    if root.get("type") != "rbd" or source is None or auth is None or secret is None:
+        raise LabError(f"the storage pool {root.findtext('name')} is not one on Ceph with a key for libvirt")
+    return RbdPool(
+        source=source.findtext("name", ""),
+        monitors=tuple((host.get("name", ""), host.get("port", "")) for host in source.iterfind("host")),
+        user=auth.get("username", ""),
+        secret=secret.get("uuid", ""),
+    )
+
+
+def rbd_disk(pool: RbdPool, image: str) -> etree._Element:
+    """A VM's disk on an image of the pool."""
+    disk: etree._Element = E.disk(
+        E.driver(name="qemu", type="raw", cache="none"),
+        E.source(
+            *(E.host(name=address, port=port) for address, port in pool.monitors),
+            E.auth(E.secret(type="ceph", uuid=pool.secret), username=pool.user),
+            protocol="rbd",
+            name=f"{pool.source}/{image}",
+        ),
+        E.target(dev=DISK, bus="virtio"),
+        type="network",
+        device="disk",
+    )
+    return disk
+
+
+def in_ceph(xml: str) -> bool:
+    """True when the VM's disk is an image in Ceph."""
+    return etree.fromstring(xml).find("devices/disk/source[@protocol='rbd']") is not None
+
+
+def with_disk(xml: str, disk: etree._Element) -> str:
+    """The VM's definition with this disk in place of its own, at the same address of its bus."""
+    root = etree.fromstring(xml)
+    former = root.find(f"devices/disk/target[@dev='{DISK}']/..")
+    if former is None:
+        raise LabError(f"{root.findtext('name')} has no disk {DISK}")
+    if (address := former.find("address")) is not None:
+        disk.append(address)
+    former.addprevious(disk)
+    former.getparent().remove(former)  # type: ignore[union-attr]
+    return _text(root)
 
 
 def ct_xml(instance: Instance, name: str) -> str:

@@ -16,6 +16,7 @@ from lab.shell import run
 
 Kind = Literal["vm", "ct"]
 State = Literal["running", "paused", "shut off"]
+_HUNG = 90.0  # seconds without an answer after which a guest is taken for hung; busy machines boot one in 60
 URI: dict[Kind, str] = {"vm": "qemu:///system", "ct": "lxc:///system"}
 
 
@@ -68,7 +69,7 @@ def make_shared_folder(instance: Instance, image: guest_image.GuestImage) -> Non
                 guest_image.build_container_root(target)
         elif not (disk := instance.shared / "images" / f"{ve.name}.qcow2").exists():
             fresh = disk.with_suffix(".new")
-            run(["qemu-img", "create", "-q", "-f", "qcow2", fresh, "64M"])
+            run(["qemu-img", "create", "-q", "-f", "qcow2", fresh, domains.DISK_SIZE])
             fresh.rename(disk)
 
 
@@ -134,12 +135,20 @@ def wait_for_guests(nodes: Sequence[Node], *, timeout: float = 240) -> None:
     for node in nodes:
         for ve in listing(node):
             if ve.kind == "vm" and ve.state == "running" and ve.name in ours:
-                wait_until(
-                    lambda node=node, name=ve.name: agent_answers(node, name),  # type: ignore[misc]
-                    deadline - time.monotonic(),
-                    f"the guest agent of {ve.name} on {node.name} does not answer",
-                    every=0.5,
-                )
+                _wait_for_agent(node, ve.name, deadline)
+
+
+def _wait_for_agent(node: Node, name: str, deadline: float) -> None:
+    """A guest that hangs, as one does now and then that was moved while it was emulated, is reset once."""
+    unanswered = f"the guest agent of {name} on {node.name} does not answer"
+    try:
+        wait_until(lambda: agent_answers(node, name), min(_HUNG, deadline - time.monotonic()), unanswered, every=0.5)
+    except LabError:
+        if time.monotonic() >= deadline:
+            raise
+        print(f"resetting {name}, which hangs … ", end="", flush=True)
+        virsh(node, "vm", "reset", name)
+        wait_until(lambda: agent_answers(node, name), deadline - time.monotonic(), unanswered, every=0.5)
 
 
 def agent_answers(node: Node, name: str) -> bool:
