@@ -30,6 +30,11 @@ class Subject:
         self.driver.resume(uuid)
         eventually(lambda: self.driver.state(uuid).state is VEState.RUNNING)
 
+    def booted(self) -> None:
+        """Wait until the VM has booted: one that is emulated and moved while its kernel patches itself breaks."""
+        if self.unsafe:
+            eventually(lambda: self.driver.agent_ping(self.vm), 120)
+
 
 @pytest.fixture(scope="session")
 def onboarded_lab() -> Iterator[dict[str, Endpoint]]:

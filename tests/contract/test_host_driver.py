@@ -242,6 +242,7 @@ def test_a_migration_moves_the_vm_and_tells_its_progress(subject: Subject) -> No
     if subject.peer is None:
         assert not subject.has(Capability.LIVE_MIGRATION)
         return
+    subject.booted()
     seen: list[MigrationProgress] = []
     result = subject.driver.migrate(subject.vm, subject.peer.endpoint, unsafe=subject.unsafe, on_progress=seen.append)
     assert result.percent == 100
@@ -261,6 +262,7 @@ def test_a_migration_is_aborted_when_the_caller_raises(subject: Subject) -> None
     def stop(_progress: MigrationProgress) -> None:
         raise Stop
 
+    subject.booted()
     with pytest.raises(Stop):
         subject.driver.migrate(
             subject.vm, subject.peer.endpoint, unsafe=subject.unsafe, bandwidth_mib=8, on_progress=stop
