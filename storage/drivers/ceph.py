@@ -1,8 +1,10 @@
 """The StorageCluster on a real Ceph, over librados, librbd and libcephfs."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from infrastructure.drivers.base import remaining
 from storage.drivers import ceph_disks, ceph_new_disk, ceph_places, ceph_pools, ceph_settings
 from storage.drivers.base import Access
 from storage.drivers.ceph_connection import Connection
@@ -146,8 +148,8 @@ class CephCluster:
         self._connection.close()
 
     def _ask(self, fn: Callable[[Round], T], doing: str, seconds: float = LOOK_SECONDS) -> T:
-        name = self._connection.access.name
-        return self._connection.run(lambda handle: fn(Round(handle, name)), seconds=seconds, doing=doing)
+        name, until = self._connection.access.name, time.monotonic() + remaining(seconds)
+        return self._connection.run(lambda handle: fn(Round(handle, name, until)), seconds=seconds, doing=doing)
 
     def _change(self, fn: Callable[[Round], T], doing: str) -> T:
         return self._ask(fn, doing, CHANGE_SECONDS)

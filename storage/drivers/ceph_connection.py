@@ -16,7 +16,7 @@ import rados
 from infrastructure.drivers import deadlines
 from infrastructure.drivers.base import remaining
 from infrastructure.drivers.errors import IdentityChanged, TimedOut, Unreachable
-from storage.drivers import ceph_access, ceph_errors
+from storage.drivers import ceph_access, ceph_errors, ceph_quorum
 from storage.drivers.base import Access
 
 T = TypeVar("T")
@@ -96,10 +96,10 @@ class Connection:
             return deadlines.workers.submit(lambda: slot.use(fn)).wait(max(0.0, end - time.monotonic()))
         except deadlines.Overrun:
             self._replace(slot)
-            raise self._timed_out(seconds, doing) from None
-        except Unreachable:
+            raise self._explained(self._timed_out(seconds, doing)) from None
+        except Unreachable as error:
             self._replace(slot)
-            raise
+            raise self._explained(error) from error
 
     def close(self) -> None:
         """Let go of the handle, without waiting for it; a later call makes another."""
@@ -110,6 +110,13 @@ class Connection:
             if self._slot is slot:
                 self._slot = _Slot(self.access)
         slot.leave_behind()
+
+    def _explained(self, error: Unreachable) -> Unreachable:
+        """The error, or one of its kind that tells that too few monitors answer."""
+        if not (words := ceph_quorum.missing(self.access.name, self.access.monitors)):
+            return error
+        advice = "Start its monitors again, and check that the panel can reach them."
+        return type(error)(words, code="no-quorum", component="ceph", advice=advice)
 
     def _timed_out(self, seconds: float, doing: str) -> TimedOut:
         return TimedOut(

@@ -78,12 +78,15 @@ class Files:
     def make_directory(self, name: str, *, pool: str) -> bool:
         path = matching.directory_of(name)
         with self._mounted(f"make the directory {path}") as files:
+            self._round.check()
             files.mkdirs(VOLUMES, _MODE)
+            self._round.check()
             made = _make(files, path)
             if _pool_of(files, path) == pool:
                 return made
             if _entries(files, path):
                 raise matching.directory_differs(path)
+            self._round.check()
             files.setxattr(path, _POOL, pool.encode(), 0)
         return True
 
@@ -102,6 +105,7 @@ class Files:
         if self.filesystem() is None:
             return False
         with self._mounted(f"remove the directory {path}") as files:
+            self._round.check()
             try:
                 files.rmdir(path)
             except cephfs.ObjectNotFound:

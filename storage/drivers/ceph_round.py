@@ -1,20 +1,32 @@
 """One round of commands over a handle. Lives on a worker thread: what it returns is plain data."""
 
 import json
+import math
+import time
 from typing import Any
 
 import rados
 
-from infrastructure.drivers.errors import DriverError
-from storage.drivers.ceph_errors import failure, translating
+from infrastructure.drivers.errors import DriverError, TimedOut
+from storage.drivers.ceph_errors import CHECK_MONITORS, failure, translating
 
 
 class Round:
-    """Asks and tells the monitors and the manager. Every method raises DriverError."""
+    """Asks and tells the monitors and the manager. Every method raises DriverError.
 
-    def __init__(self, handle: "rados.Rados", where: str) -> None:
+    ``until``: when its caller gives it up (time.monotonic). From then on it changes nothing more: when the cluster
+    answers again, somebody repeats it or takes it back.
+    """
+
+    def __init__(self, handle: "rados.Rados", where: str, until: float = math.inf) -> None:
         self.handle = handle
         self.where = where
+        self._until = until
+
+    def check(self) -> None:
+        """TimedOut when its time is over; before each change."""
+        if time.monotonic() > self._until:
+            raise TimedOut(f"{self.where} answered too late", code="deadline", component="ceph", advice=CHECK_MONITORS)
 
     def ask(self, command: str, **words: object) -> Any:
         """The monitors' answer to a command, as read from JSON."""
@@ -42,6 +54,7 @@ class Round:
         self._send(self.handle.mgr_command, command, words)
 
     def _send(self, send: Any, command: str, words: dict[str, object], data: bytes = b"") -> bytes:
+        self.check()
         with translating(self.where, command):
             number, answer, said = send(json.dumps({"prefix": command, "format": "json", **words}), data)
         if number != 0:

@@ -43,7 +43,7 @@ def recover(run: TaskRun, **params: object) -> Recovery:
     cancel_note="The device is emptied again, and nothing of the disk stays in the cluster.",
 )
 def add_disk(run: TaskRun, *, cluster_id: int, node_id: int, path: str, tier: int) -> None:
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     node = _node(node_id)
     host = node_driver(node)
     run.phase("Check")
@@ -122,7 +122,7 @@ def _of(facts: ClusterFacts, uuid: str) -> DiskFacts | None:
 @undo(BACK)
 def back(run: TaskRun, *, cluster_id: int, node_id: int, uuid: str) -> None:
     """Take everything away that carries this UUID: service, label, folder, number, key. A disk that ran stays."""
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     disk = _of(look(), uuid)
     if disk is None:
         run.line("The cluster has no such disk")

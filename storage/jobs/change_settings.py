@@ -23,7 +23,7 @@ _FLAGS = {"near_full": "set-nearfull-ratio", "backfill_full": "set-backfillfull-
     doing="having its settings changed",
 )
 def change_recovery(run: TaskRun, *, cluster_id: int, priority: Priority) -> None:
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     wanted = options_of(priority)
     with run.step("Reading what is set") as step:
         before = _options(look())
@@ -39,7 +39,7 @@ def change_recovery(run: TaskRun, *, cluster_id: int, priority: Priority) -> Non
 
 @undo(OPTIONS_BACK)
 def options_back(run: TaskRun, *, cluster_id: int, options: dict[str, str | None]) -> None:
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     _set_options(run, engine, _options(look()), options)
     look()
 
@@ -71,7 +71,7 @@ def _set_options(
     doing="having its settings changed",
 )
 def change_marks(run: TaskRun, *, cluster_id: int, near_full: int, backfill_full: int, full: int) -> None:
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     marks = Marks(near_full, backfill_full, full)
     with run.step("Checking how full the disks are"):
         facts = look()
@@ -89,7 +89,7 @@ def change_marks(run: TaskRun, *, cluster_id: int, near_full: int, backfill_full
 
 @undo(MARKS_BACK)
 def marks_back(run: TaskRun, *, cluster_id: int, near_full: float, backfill_full: float, full: float) -> None:
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     _set_marks(run, engine, Ratios(near_full, backfill_full, full))
     look()
 

@@ -28,7 +28,7 @@ _PHASES = ("Check", "Change tier", "Move data")
     cancel_note="{disk} gets its old tier back at once. What has moved already moves back by itself; no data is lost.",
 )
 def change_tier(run: TaskRun, *, cluster_id: int, disk_id: int, number: int, uuid: str, tier: int) -> None:
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     wanted = f"tier{tier}"
     run.phase("Check")
     with run.step(f"Checking CS{number}") as step:
@@ -66,7 +66,7 @@ def _set_class(run: TaskRun, engine: StorageCluster, disk: DiskFacts, device_cla
 @undo(BACK)
 def back(run: TaskRun, *, cluster_id: int, number: int, uuid: str, old: str, new: str) -> None:
     """The old class, unless somebody gave the disk another one meanwhile. Ceph moves the data back by itself."""
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     disk = next((each for each in look().disks if each.id == number and uuid in ("", each.uuid)), None)
     if disk is None or not old or disk.device_class not in (new, ""):
         run.line(f"CS{number} is left as it is")

@@ -55,7 +55,7 @@ def create(run: TaskRun, *, datastore_id: int) -> None:
 
 
 def _create(run: TaskRun, datastore: Datastore) -> None:
-    wanted, cluster = layout_of(datastore), driver_of(datastore)
+    wanted, cluster = layout_of(datastore), driver_of(run, datastore)
     with run.step(f"Checking tier {datastore.tier} of {datastore.cluster}") as step:
         run.undo(FORGET, datastore_id=datastore.pk)
         with run.atomic():
@@ -153,7 +153,7 @@ def unshare(run: TaskRun, *, datastore_id: int) -> None:
     """Take back the rule and profile, unless others use them."""
     datastore = find(datastore_id)
     if not _stays(run, datastore):
-        drop_shared(run, datastore, driver_of(datastore))
+        drop_shared(run, datastore, driver_of(run, datastore))
 
 
 @undo(UNDO_POOL)
@@ -161,7 +161,7 @@ def unmake_pool(run: TaskRun, *, datastore_id: int, pool: str) -> None:
     """Take back a pool that this task may have made: ours and empty. Any other is left."""
     datastore = find(datastore_id)
     if not _stays(run, datastore):
-        drop_pool(run, datastore, driver_of(datastore), pool)
+        drop_pool(run, datastore, driver_of(run, datastore), pool)
 
 
 def _stays(run: TaskRun, datastore: Datastore) -> bool:

@@ -8,6 +8,7 @@ from infrastructure.drivers.base import Conflict
 from infrastructure.models import Node
 from storage.choices import DatastoreState
 from storage.drivers.base import StorageCluster
+from storage.jobs.patience import patient
 from storage.models import Datastore
 from storage.pool_layout import FILES, is_ours, marks
 from storage.services import attachments, pool_commands
@@ -34,8 +35,9 @@ def locks(params: Mapping[str, Any]) -> list[str]:
     return keys
 
 
-def driver_of(datastore: Datastore) -> StorageCluster:
-    return driver(datastore.cluster)
+def driver_of(run: TaskRun, datastore: Datastore) -> StorageCluster:
+    """Its cluster, which is waited for while it does not answer."""
+    return patient(run, driver(datastore.cluster))
 
 
 def show(told: Step | TaskRun, commands: Commands) -> None:

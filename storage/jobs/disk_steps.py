@@ -10,6 +10,7 @@ from storage.chunks import count as count_chunks
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import ClusterFacts
 from storage.jobs.cluster_steps import look
+from storage.jobs.patience import patient
 from storage.models import Cluster
 from storage.services import disk_checks
 from storage.services.access import driver
@@ -29,12 +30,12 @@ def recover(run: TaskRun, **params: object) -> Recovery:
     return Recovery.resume()
 
 
-def open_cluster(cluster_id: int) -> tuple[StorageCluster, Look]:
-    """The cluster's driver, and a look at the cluster that the pages show too. JobFailed when it was removed."""
+def open_cluster(run: TaskRun, cluster_id: int) -> tuple[StorageCluster, Look]:
+    """The cluster's driver and a look at it that the pages show too, both patient. JobFailed when it was removed."""
     cluster = Cluster.objects.filter(pk=cluster_id).first()
     if cluster is None:
         raise JobFailed("The storage cluster is not in Mooring any more.", "Connect it again, then retry the task.")
-    engine = driver(cluster)
+    engine = patient(run, driver(cluster))
     return engine, lambda: look(cluster, engine)
 
 

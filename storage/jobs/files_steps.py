@@ -146,14 +146,14 @@ def unmake_filesystem(run: TaskRun, *, datastore_id: int) -> None:
     """Take back the file system unless other datastores use it."""
     datastore = find(datastore_id)
     if datastore.state != DatastoreState.READY:
-        drop_filesystem(run, datastore, driver_of(datastore))
+        drop_filesystem(run, datastore, driver_of(run, datastore))
 
 
 @undo(UNDO_DATA_POOL)
 def drop_data_pool(run: TaskRun, *, datastore_id: int) -> None:
     """Take the pool out of the file system again, unless files lie in it."""
     datastore = find(datastore_id)
-    cluster = driver_of(datastore)
+    cluster = driver_of(run, datastore)
     if datastore.state == DatastoreState.READY or not has_place(datastore, cluster):
         return
     refuse_used(datastore, cluster)
@@ -165,7 +165,7 @@ def drop_data_pool(run: TaskRun, *, datastore_id: int) -> None:
 def drop_directory(run: TaskRun, *, datastore_id: int) -> None:
     """Take back the directory; one that holds files is left, and then its pool is, too."""
     datastore = find(datastore_id)
-    cluster = driver_of(datastore)
+    cluster = driver_of(run, datastore)
     if datastore.state == DatastoreState.READY or not has_place(datastore, cluster):
         return
     if cluster.remove_directory(datastore.name):
@@ -178,7 +178,7 @@ def directory_gone(run: TaskRun, *, datastore_id: int) -> None:
     datastore = Datastore.objects.select_related("cluster").filter(pk=datastore_id).first()
     if datastore is None:
         return
-    cluster = driver_of(datastore)
+    cluster = driver_of(run, datastore)
     if data_pools(cluster) is None or cluster.entries(datastore.name) is not None:
         return
     with run.atomic():

@@ -37,7 +37,7 @@ class Move(TypedDict):
     cancel_note="Every host gets its old place back at once. What has moved already moves back; no data is lost.",
 )
 def locate(run: TaskRun, *, cluster_id: int, moves: list[Move]) -> None:
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     wanted = {move["host"]: _location(move["wanted"]) for move in moves}
     run.phase("Check")
     with run.step("Checking the cluster map") as step:
@@ -67,7 +67,7 @@ def locate(run: TaskRun, *, cluster_id: int, moves: list[Move]) -> None:
 @undo(BACK)
 def back(run: TaskRun, *, cluster_id: int, moves: list[Move], made: list[str]) -> None:
     """Every host to where it was; racks that were removed are made again, those that were made are removed."""
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     facts, was = look(), {move["host"]: _location(move["now"]) for move in moves}
     for host, place in was.items():
         try:

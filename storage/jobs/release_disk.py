@@ -31,7 +31,7 @@ _PHASES = ("Check", "Move data", "Remove")
     cancel_note="{disk} is taken in again at once. What has moved already moves back by itself; no data is lost.",
 )
 def release(run: TaskRun, *, cluster_id: int, disk_id: int, number: int, uuid: str, host: str) -> None:
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     run.phase("Check")
     with run.step(f"Checking CS{number}") as step:
         facts = settled(step, look)
@@ -129,7 +129,7 @@ def _clean(run: TaskRun, service: ChunkService | None, number: int, host: str) -
 @undo(BACK)
 def back(run: TaskRun, *, cluster_id: int, number: int, uuid: str) -> None:
     """Take it in again, unless it does not run any more: then its data is elsewhere already."""
-    engine, look = open_cluster(cluster_id)
+    engine, look = open_cluster(run, cluster_id)
     disk = _find(look(), number, uuid)
     if disk is None:
         run.line(f"CS{number} left the cluster")

@@ -40,7 +40,7 @@ def recover(run: TaskRun, *, datastore_id: int) -> Recovery:
 )
 def remove(run: TaskRun, *, datastore_id: int) -> None:
     datastore = find(datastore_id)
-    cluster = driver_of(datastore)
+    cluster = driver_of(run, datastore)
     with run.step(f"Looking for what uses {datastore}") as step:
         run.undo(KEEP, datastore_id=datastore_id, state=datastore.state)
         with run.atomic():
@@ -85,7 +85,7 @@ def keep(run: TaskRun, *, datastore_id: int, state: str) -> None:
 def partly(run: TaskRun, *, datastore_id: int, pool: str) -> None:
     """A removed pool does not come back: the removal can only be tried again."""
     datastore = Datastore.objects.filter(pk=datastore_id).select_related("cluster").first()
-    if datastore is None or pool in {found.name for found in driver_of(datastore).pools()}:
+    if datastore is None or pool in {found.name for found in driver_of(run, datastore).pools()}:
         return
     with run.atomic():
         set_state(datastore, DatastoreState.PARTLY)

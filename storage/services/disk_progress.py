@@ -8,18 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from infrastructure.drivers.errors import DriverError
 from panel.ui.format import count, duration
 from storage.drivers.facts import ClusterFacts
 from storage.overview import SelfHeal, self_heal
 from storage.services.disk_checks import HOLDING_FLAGS
-from tasks.errors import JobFailed
 from tasks.runner import Step
 
 LOOK_EVERY = 1.0  # seconds
 # A change that moves nothing is believed after this: managers hear of chunks every 5 s (mgr_stats_period), twice.
 SETTLE_SECONDS = 12.0
-SILENT_SECONDS = 1800.0
 _MOVING = frozenset({"peering", "activating", "backfilling", "backfill_wait", "recovering", "recovery_wait"})
 _STUCK = frozenset({"down", "incomplete"})  # "down+peering" waits for a disk that is away, not for this move
 _MIB = 1 << 20
@@ -55,28 +52,15 @@ class Movement:
 def follow(
     step: Step, look: Callable[[], ClusterFacts], movement: Movement, arrived: Callable[[ClusterFacts], bool]
 ) -> None:
-    """Show the move in the step until it arrived. Raises JobCancelled, and JobFailed after half an hour of silence.
-
-    A cluster that does not answer for a while moves data all the same, so the wait goes on.
-    """
-    silent_since: float | None = None
+    """Show the move in the step until it arrived. Raises JobCancelled, and what `look` raises."""
     while True:
         begun = time.monotonic()
-        try:
-            facts = look()
-            silent_since = None
-            heal = movement.show(facts)
-            _tell(step, facts, heal, movement)
-            if arrived(facts):
-                step.progress(100, "All data has arrived")
-                return
-        except DriverError as error:
-            if not error.retryable:
-                raise
-            silent_since = silent_since or begun
-            if begun - silent_since > SILENT_SECONDS:
-                raise JobFailed(str(error), "Retry the task when the cluster answers again.") from error
-            step.progress(None, f"{error.message}; the data moves on by itself")
+        facts = look()
+        heal = movement.show(facts)
+        _tell(step, facts, heal, movement)
+        if arrived(facts):
+            step.progress(100, "All data has arrived")
+            return
         time.sleep(max(0.0, LOOK_EVERY - (time.monotonic() - begun)))
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from infrastructure.services.errors import NotPossible
+from infrastructure.services.figures import sentence
 from panel.ui.format import duration
 from storage.choices import ClusterState
 from storage.drivers.facts import ClusterFacts
@@ -29,7 +30,8 @@ def silence(cluster: Cluster, now: datetime | None = None) -> str:
 def current_facts(cluster: Cluster, now: datetime | None = None) -> ClusterFacts:
     """What the last look told, while it may be acted on; NotPossible otherwise."""
     if why := silence(cluster, now):
-        raise NotPossible(why, advice="Space can be given out again when it answers.")
+        cause = sentence(cluster.state_reason)
+        raise NotPossible(why, advice=f"{cause} Space can be given out again when it answers.".strip())
     facts = facts_of(cluster)
     if facts is None:
         raise NotPossible(f"{cluster} has not been looked at yet", advice="Try again in a few seconds.")

@@ -10,6 +10,7 @@ import rados
 
 from infrastructure.drivers.base import within
 from infrastructure.drivers.errors import IdentityChanged, Refused, TimedOut, Unreachable
+from storage.drivers import ceph_quorum
 from storage.drivers.base import Access
 from storage.drivers.ceph_connection import Connection
 from storage.drivers.ceph_errors import failure
@@ -48,6 +49,7 @@ def handles(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Handle]]:
     monkeypatch.setattr(Handle, "made", [])
     monkeypatch.setattr(Handle, "refusal", None)
     monkeypatch.setattr(Handle, "fsid", "the-fsid")
+    monkeypatch.setattr(ceph_quorum, "answering", len)
     yield Handle.made
 
 
@@ -69,6 +71,19 @@ def test_a_call_that_overruns_leaves_its_handle_behind_and_the_next_makes_anothe
     gate.set()
     eventually(handles[0].closed.is_set)
     assert not handles[1].closed.is_set()
+
+
+def test_too_few_monitors_are_told_whatever_it_was_that_took_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceph_quorum, "answering", lambda monitors: 0)
+    gate = threading.Event()
+    with pytest.raises(TimedOut, match="ceph has no quorum: 0 of 1 monitors answer, and 1 is needed") as caught:
+        Connection(ACCESS).run(lambda _handle: gate.wait(20), seconds=0.05, doing="x")
+    gate.set()
+    assert caught.value.retryable
+    assert "Start its monitors again" in str(caught.value)
+    monkeypatch.setattr(Handle, "refusal", rados.TimedOut("timed out", errno=110))
+    with pytest.raises(Unreachable, match="no quorum"):
+        Connection(ACCESS).run(lambda handle: handle, seconds=5, doing="x")
 
 
 def test_a_call_gets_no_more_time_than_its_caller_has() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import cephfs
 import pytest
 
-from infrastructure.drivers.errors import Conflict, DriverError, NotFound, Refused
+from infrastructure.drivers.errors import Conflict, DriverError, NotFound, Refused, TimedOut
 from storage.drivers import ceph_access, fake
 from storage.drivers.ceph_files import Files
 from storage.drivers.facts import FilesystemFacts
@@ -111,6 +111,7 @@ class Engine:
         self.dump: dict[str, Any] = {"filesystems": []}
         self.tree: dict[str, dict[str, bytes]] = {}
         self.mounts = 0
+        self.given_up = False
         self.where = "ceph"
         self.handle = self
 
@@ -123,6 +124,10 @@ class Engine:
         }
         other = {"fs_name": "cephfs", "metadata_pool": 8, "data_pools": [9], "info": {"gid_5": {"state": "up:active"}}}
         self.dump = {"filesystems": [{"mdsmap": other, "id": 1}, {"mdsmap": told, "id": 2}]}
+
+    def check(self) -> None:
+        if self.given_up:
+            raise TimedOut("ceph answered too late", component="ceph")
 
     def ask(self, command: str) -> Any:
         return {"fs dump": self.dump}[command]
@@ -223,6 +228,17 @@ def test_commands_are_given_when_their_effect_is_not_there_yet(engine: Engine) -
     engine.have(2, 3)
     assert (files.add_data_pool(DATA), files.remove_data_pool(DATA)) == (False, True)
     assert [command for command, _ in engine.done] == ["fs new", "fs add_data_pool", "fs rm_data_pool"]
+
+
+def test_what_was_given_up_makes_and_removes_no_directory(engine: Engine) -> None:
+    files = Files(engine)  # type: ignore[arg-type]
+    engine.have(2, 3)
+    files.make_directory("iso", pool=DATA)
+    before, engine.given_up = {path: dict(found) for path, found in engine.tree.items()}, True
+    for late in (lambda: files.make_directory("other", pool=DATA), lambda: files.remove_directory("iso")):
+        with pytest.raises(TimedOut):
+            late()
+    assert engine.tree == before
 
 
 def test_a_directory_gets_the_layout_of_its_pool(engine: Engine) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lxml import html
 
-from infrastructure.drivers.errors import Refused, Unreachable
+from infrastructure.drivers.errors import Refused
 from infrastructure.services.errors import NotPossible
 from panel.accounts.models import User
 from storage.drivers.facts import FilesystemFacts
@@ -136,7 +136,7 @@ def test_files_that_appeared_before_it_was_ready_are_never_dropped(storage: Driv
     def make_directory(name: str, *, pool: str) -> bool:
         make(name, pool=pool)
         storage.fake.directories[name][1].append("early.iso")
-        raise Unreachable("no monitor", component="ceph")
+        raise Refused("no", component="ceph")
 
     storage.fake.make_directory = make_directory  # type: ignore[method-assign]
     assert run(task).state == "failed"
@@ -157,7 +157,7 @@ def test_one_that_holds_files_is_not_removed_and_says_which(storage: Driven) -> 
 
 def test_a_removal_that_breaks_after_the_directory_can_be_tried_again(storage: Driven) -> None:
     datastore = created(storage.row)
-    storage.fake.fail_next("remove_data_pool", Unreachable("no monitor", component="ceph"))
+    storage.fake.fail_next("remove_data_pool", Refused("no", component="ceph"))
     task = remove(datastore)
     datastore.refresh_from_db()
     assert (task.state, datastore.state, storage.fake.directories) == ("failed", "partly", {})

@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from infrastructure.drivers.errors import Refused, Unreachable
+from infrastructure.drivers.errors import Refused
 from infrastructure.models import Node
 from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.accounts.models import User
@@ -170,7 +170,7 @@ def test_a_rack_that_went_as_a_whole_comes_back_as_a_whole(storage: Storage) -> 
         storage.engine.locate_host(host, (("rack", "a"),))
         stand(host, room="r", rack="a")
     task = move(storage, "primary", "secondnode1")
-    storage.engine.fail_next("remove_places", Unreachable("cut", component="ceph"))
+    storage.engine.fail_next("remove_places", Refused("no", component="ceph"))
     assert run(task).state == "failed"
     assert where(storage, "primary") == where(storage, "secondnode1") == (("rack", "a"),)
     assert "r" not in names(storage)
