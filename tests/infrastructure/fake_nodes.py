@@ -5,6 +5,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+from django.db.models import F
+
 from infrastructure.drivers import registry
 from infrastructure.drivers.facts import VEFacts, VEStatus
 from infrastructure.drivers.fake import FakeCluster, FakeNode
@@ -63,6 +66,29 @@ def run(task: Task) -> Task:
     execute(task.pk, worker="test")
     task.refresh_from_db()
     return task
+
+
+class _Killed(BaseException):
+    """What no job can catch."""
+
+
+def die_in(owner: object, method: str, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt whose worker dies when the job calls this; then the task is as the reaper leaves it."""
+
+    def die(*_: Any, **__: Any) -> None:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, die)
+        with pytest.raises(_Killed):
+            run(task)
+    lost_worker(task)
+
+
+def lost_worker(task: Task) -> None:
+    """As the reaper leaves it when the worker died."""
+    lost = {"state": "queued", "recovering": True, "recoveries": F("recoveries") + 1}
+    Task.objects.filter(pk=task.pk).update(**lost)
 
 
 def steps_of(task: Task) -> list[tuple[str, str]]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db.models import F
 
 from infrastructure.drivers.base import Conflict, MigrationProgress, TimedOut, Unreachable
 from infrastructure.drivers.facts import VEState
@@ -15,7 +14,7 @@ from infrastructure.services.migration import MigrationOptions, convergence, exe
 from tasks.errors import JobFailed
 from tasks.models import Task
 from tasks.services import cancel, retry
-from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, lines_of, run, steps_of
+from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, die_in, lines_of, lost_worker, run, steps_of
 
 STEPS = [
     "Starting the process",
@@ -53,25 +52,9 @@ def move(cluster: Cluster) -> Callable[..., Task]:
     return start
 
 
-def lost_worker() -> None:
-    """As the reaper leaves it when the worker died in the middle of the move."""
-    Task.objects.update(state="queued", recovering=True, recoveries=F("recoveries") + 1)
-
-
 def begun(task: Task, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """An attempt whose worker dies while libvirt moves the VE."""
-
-    class Killed(BaseException):
-        pass
-
-    def die(*_: Any, **__: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(cluster.primary, "migrate", die)
-        with pytest.raises(Killed):
-            run(task)
-    lost_worker()
+    die_in(cluster.primary, "migrate", task, monkeypatch)
 
 
 def test_its_steps_are_those_that_the_architecture_names(cluster: Cluster, move: Callable[..., Task]) -> None:
@@ -269,7 +252,7 @@ def test_a_move_that_ends_while_it_is_recovered_is_not_begun_again(
 
 def test_a_worker_lost_before_the_move_began_is_simply_replaced(cluster: Cluster, move: Callable[..., Task]) -> None:
     task = move()
-    lost_worker()
+    lost_worker(task)
     Task.objects.update(attempt=1)
     assert run(task).state == "completed"
     assert cluster.primary.calls.count("migrate") == 1

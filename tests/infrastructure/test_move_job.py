@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db.models import F
 
 from infrastructure.choices import Kind
 from infrastructure.drivers.base import Completed, Conflict, DiskFacts, DriverError, TimedOut
@@ -16,7 +15,7 @@ from infrastructure.services.migration import MigrationOptions, execution, offli
 from infrastructure.services.preflight.proof import MARKER, SharedFolders
 from tasks.models import Task
 from tasks.services import cancel, retry
-from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, lines_of, run, steps_of
+from tests.infrastructure.fake_nodes import VMTEST, Cluster, commands_of, die_in, lines_of, run, steps_of
 
 ROOT = "/var/lib/ct/vmtest"
 
@@ -347,23 +346,6 @@ def test_cancelled_while_it_copies_it_is_taken_back(
     assert VMTEST not in cluster.secondnode1.ves_by_uuid
 
 
-class _Killed(BaseException):
-    pass
-
-
-def _die_in(node: FakeNode, method: str, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An attempt whose worker dies in this call; then as the reaper leaves it."""
-
-    def die(*_: Any, **__: Any) -> None:
-        raise _Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(node, method, die)
-        with pytest.raises(_Killed):
-            run(task)
-    Task.objects.update(state="queued", recovering=True, recoveries=F("recoveries") + 1)
-
-
 @pytest.mark.parametrize(
     ("end", "method"),
     [("primary", "pipe_to"), ("secondnode1", "define"), ("secondnode1", "start"), ("primary", "undefine")],
@@ -373,7 +355,7 @@ def test_wherever_its_worker_dies_another_one_finishes_it(
     cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch, end: str, method: str
 ) -> None:
     task = move(copy_disks=True, delete_source=True)
-    _die_in(getattr(cluster, end), method, task, monkeypatch)
+    die_in(getattr(cluster, end), method, task, monkeypatch)
     task = run(task)
     assert (task.state, task.reason) == ("completed", "")
     assert cluster.where() == ["secondnode1"]

@@ -11,7 +11,7 @@ from infrastructure.services import node_work
 from infrastructure.services.onboarding import certificates, libvirt_settings
 from panel.trust import ca
 from tasks.models import Task
-from tests.infrastructure.fake_nodes import Cluster, commands_of, lines_of, run, steps_of
+from tests.infrastructure.fake_nodes import Cluster, commands_of, die_in, lines_of, run, steps_of
 from tests.infrastructure.node_host import CERTIFICATE, Host
 
 RESTART = "service libvirtd restart"
@@ -118,17 +118,10 @@ def test_a_fault_before_the_swap_touches_nothing(
 def test_a_worker_that_died_after_the_swap_is_followed_by_one_that_goes_on(
     cluster: Cluster, node: Node, debian: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        """What no job can catch."""
-
     task = node_work.reissue_certificates(user=None, node=node)
-    with monkeypatch.context() as patch:
-        patch.setattr(libvirt_settings, "restart", lambda *_, **__: (_ for _ in ()).throw(Killed()))
-        with pytest.raises(Killed):
-            run(task)
+    die_in(libvirt_settings, "restart", task, monkeypatch)
     staged = serial(debian)
     assert kept(debian)
-    Task.objects.filter(pk=task.pk).update(state="queued", recovering=True, recoveries=1)
 
     assert run(task).state == "completed"
 

@@ -10,6 +10,8 @@ from infrastructure.models import Node
 from panel.accounts.models import User
 from storage.models import Datastore
 from storage.services import attachments
+from tasks.errors import NotPossible
+from tasks.services import cancel
 from tests.infrastructure.fake_nodes import Cluster as Nodes
 from tests.infrastructure.fake_nodes import commands_of, lines_of, run
 from tests.storage.fake_clusters import Driven, driven
@@ -54,6 +56,23 @@ def test_a_node_that_is_away_is_told_and_asked_nothing(storage: Driven, nodes: N
     task = remove(Datastore.objects.get(pk=datastore.pk))
     assert AWAY.format("detached") in lines_of(task)
     assert POOL in nodes.secondnode1.pools
+
+
+def test_once_a_node_may_use_it_its_creation_is_not_cancelled(
+    storage: Driven, nodes: Nodes, administrator: User
+) -> None:
+    datastore, task = create(storage.row)
+    refusals = []
+
+    def cancelled() -> None:
+        with pytest.raises(NotPossible) as refusal:
+            cancel(task, administrator)
+        refusals.append(str(refusal.value))
+
+    nodes.primary.fail("keep_pool", cancelled)
+    assert run(task).state == "completed"
+    assert "past the point where it can be cancelled" in refusals[0]
+    assert Datastore.objects.get(pk=datastore.pk).state == "ready"
 
 
 def test_a_node_that_refuses_makes_the_task_a_warning_with_the_reason(storage: Driven, nodes: Nodes) -> None:

@@ -8,11 +8,12 @@ from infrastructure.drivers.errors import Conflict
 from infrastructure.models import Node
 from infrastructure.services.errors import NotPossible
 from storage.drivers.facts import Groups
+from storage.jobs import disk_steps, release_disk
 from storage.models import Disk
 from storage.services import chunk_service, disks
 from tasks.models import Task
 from tasks.services import cancel
-from tests.infrastructure.fake_nodes import commands_of, run
+from tests.infrastructure.fake_nodes import commands_of, die_in, run
 from tests.storage.disk_host import OSD, Storage, moving, script
 
 
@@ -241,6 +242,32 @@ def test_a_retry_after_the_purge_removes_what_was_left_on_the_node(
 
     assert task.state == "completed"
     assert not [path for path in host.files if "/ceph-0/" in path]
+
+
+@pytest.mark.parametrize("where", ["follow", "purge"])
+def test_wherever_its_worker_dies_another_one_finishes_it(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    script(storage, monkeypatch, drained(storage))
+    task = release(storage)
+    die_in(release_disk, where, task, monkeypatch)
+    assert not storage.engine.disks[0].taken
+    task = run(task)
+
+    assert (task.state, task.reason) == ("completed", "")
+    assert 0 not in storage.engine.disks
+    assert not [path for path in storage.hosts["primary"].files if "/ceph-0/" in path]
+
+
+def test_a_purge_that_ceph_goes_on_refusing_fails_with_its_words(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_steps, "DOWN_SECONDS", 0.0)
+    storage.engine.fail_next("purge", Conflict("osd.0 is not safe to destroy", component="ceph"), times=9)
+    script(storage, monkeypatch, drained(storage))
+    task = run(release(storage))
+    assert (task.state, task.reason) == ("failed", "osd.0 is not safe to destroy.")
+    assert 0 in storage.engine.disks
 
 
 def test_a_number_that_was_given_to_another_disk_is_not_touched(storage: Storage) -> None:

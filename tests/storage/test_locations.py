@@ -14,7 +14,7 @@ from storage.services import locations
 from storage.services.locations import safe
 from tasks.models import Task
 from tasks.services import cancel
-from tests.infrastructure.fake_nodes import commands_of, lines_of, run, steps_of
+from tests.infrastructure.fake_nodes import commands_of, die_in, lines_of, run, steps_of
 from tests.storage.disk_host import Storage, moving
 
 
@@ -198,13 +198,15 @@ def test_cancelling_while_data_moves_brings_the_host_back(storage: Storage, monk
     assert "primary lies in no rack again; what has moved moves back by itself" in lines_of(task)
 
 
-def test_a_worker_that_was_killed_is_followed_by_one_that_goes_on(storage: Storage) -> None:
+def test_a_worker_that_was_killed_is_followed_by_one_that_goes_on(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage.engine.locate_host("primary", (("rack", "old"),))
     stand("primary", rack="new")
     task = move(storage, "primary")
-    storage.engine.locate_host("primary", (("rack", "new"),))
+    die_in(storage.engine, "remove_places", task, monkeypatch)
+    assert where(storage, "primary") == (("rack", "new"),)
     storage.engine.calls.clear()
-    Task.objects.filter(pk=task.pk).update(recovering=True)
     assert run(task).state == "completed"
     assert "locate_host" not in storage.engine.calls
     assert "old" not in names(storage), "what the dead worker left empty is removed all the same"

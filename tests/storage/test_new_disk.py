@@ -15,9 +15,10 @@ from infrastructure.services.errors import InvalidInput
 from panel.accounts.models import User
 from storage.jobs import add_disk, disk_steps
 from storage.services import candidates, new_disk
-from tasks.errors import JobFailed
+from tasks.errors import JobFailed, NotPossible
 from tasks.models import Task, TaskLine
-from tests.infrastructure.fake_nodes import commands_of, lines_of, run, steps_of
+from tasks.services import cancel, retry
+from tests.infrastructure.fake_nodes import commands_of, die_in, lines_of, run, steps_of
 from tests.storage.disk_host import OSD, DiskHost, Storage
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -161,12 +162,33 @@ def test_a_service_that_does_not_come_up_is_taken_away_again(storage: Storage, h
     assert 9 not in storage.engine.disks and 9 not in host.pids
 
 
-def test_a_worker_that_died_while_making_it_is_undone(storage: Storage, host: DiskHost) -> None:
-    storage.engine.fail_next("place_disk", Refused("no", component="ceph"))
+def test_a_worker_that_died_while_making_it_is_undone(
+    storage: Storage, host: DiskHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = add(storage, host.device("sdb"))
-    Task.objects.filter(pk=task.pk).update(recovering=True)
+    die_in(storage.engine, "set_device_class", task, monkeypatch)
+    assert 9 in storage.engine.disks and host.labels
+
     task = run(task)
     assert (task.state, task.advice) == ("failed", "Retry the task if Nodes and disks does not show the disk.")
+    assert 9 not in storage.engine.disks and host.labels == {}
+    assert run(retry(task)).state == "completed"
+
+
+def test_once_it_runs_it_is_not_cancelled(storage: Storage, host: DiskHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data moves onto it then."""
+    task, refusals = add(storage, host.device("sdb")), []
+    wait = add_disk._wait_until_up
+
+    def cancelled(*about: Any) -> None:
+        with pytest.raises(NotPossible) as refusal:
+            cancel(task, storage.admin)
+        refusals.append(str(refusal.value))
+        wait(*about)
+
+    monkeypatch.setattr(add_disk, "_wait_until_up", cancelled)
+    assert run(task).state == "completed"
+    assert "past the point where it can be cancelled" in refusals[0]
 
 
 def test_a_disk_that_ran_is_not_wiped_for_data_may_lie_on_it(

@@ -11,7 +11,7 @@ from panel.accounts.models import User
 from storage.models import Datastore
 from storage.services.datastores import layout_of
 from tasks.services import retry
-from tests.infrastructure.fake_nodes import run
+from tests.infrastructure.fake_nodes import commands_of, run
 from tests.storage.fake_clusters import Driven, driven
 from tests.storage.made_datastores import create, created, nothing_left, remove
 
@@ -27,9 +27,18 @@ def storage(administrator: User, sent: list[tuple[int, str]]) -> Iterator[Driven
 
 def test_removing_takes_everything_that_only_it_used(storage: Driven) -> None:
     datastore = created(storage.row, "big", "ec5-2", "osd")
-    assert remove(datastore).state == "completed"
+    task = remove(datastore)
+    assert task.state == "completed"
     assert nothing_left(storage.fake)
     assert not Datastore.objects.exists()
+    assert commands_of(task) == [
+        f"rbd ls {META}",
+        f"rbd trash ls {META}",
+        f"ceph osd pool rm {META} {META} --yes-i-really-really-mean-it",
+        f"ceph osd pool rm {DATA} {DATA} --yes-i-really-really-mean-it",
+        "ceph osd erasure-code-profile rm mooring-t2.ec5-2.osd",
+        "ceph osd crush rule rm mooring-t2.osd",
+    ]
 
 
 def test_removing_leaves_what_others_use(storage: Driven) -> None:
