@@ -106,17 +106,18 @@ def refuse_used(datastore: Datastore, cluster: StorageCluster) -> None:
 
 def reconcile_nodes(run: TaskRun, datastore: Datastore, nodes: Iterable[Node]) -> None:
     """Have nodes attach or let go of what they should now. One that cannot is told; the collector goes on trying."""
-    ready = datastore.state == DatastoreState.READY
-    name = attachments.name_of(datastore)
+    ready, online = datastore.state == DatastoreState.READY, []
     for node in nodes:
-        run.check_cancel()
         if node.state != NodeState.ONLINE:
             run.line(f"{node} does not answer; it is {'attached' if ready else 'detached'} when it does")
             continue
         show(run, attachments.commands(datastore, node) if ready else [])
-        for failed, reason in attachments.reconcile(node).failed:
-            if failed == name:
-                run.warn(f"{node}: {reason}")
+        online.append(node)
+    about = (attachments.name_of(datastore), attachments.ALL)
+    for outcome in attachments.reconcile_each(online, while_waiting=run.check_cancel):
+        for failed, reason in outcome.failed:
+            if failed in about:
+                run.warn(f"{outcome.node}: {reason}")
 
 
 def drop_pool(run: TaskRun, datastore: Datastore, cluster: StorageCluster, pool: str) -> bool:

@@ -14,6 +14,7 @@ from infrastructure.observe.source import Shard
 from storage.choices import AttachmentState, DatastoreState
 from storage.models import Attachment, Datastore
 from storage.services import attachments
+from storage.services.turns import AT_ONCE, NODE_SECONDS
 
 log = structlog.get_logger("mooring.storage")
 LOOK_SECONDS = 5.0
@@ -28,15 +29,22 @@ class _Watch:
         self.due = 0.0
         self.failing = False  # then the next attempt waits for its time
         self.backoff = Backoff(first=5.0, most=120.0)
+        self.began = 0.0
         self.thread: threading.Thread | None = None
 
     @property
     def busy(self) -> bool:
         return self.thread is not None and self.thread.is_alive()
 
+    def forgotten(self) -> "_Watch":
+        """One that knows nothing but what is still under way."""
+        fresh = _Watch()
+        fresh.thread, fresh.began = self.thread, self.began
+        return fresh
+
 
 class AttachSource:
-    """A source of the collector; a thread for each node that is being reconciled."""
+    """A source of the collector; a thread for each node that is being reconciled, and few of them at once."""
 
     name = "attaching"
 
@@ -63,15 +71,19 @@ class AttachSource:
         self._look_at = self._clock() + LOOK_SECONDS
         nodes = {node.pk: node for node in attachments.nodes() if self._shard.holds(node.pk)}
         online = {pk for pk, node in nodes.items() if node.state == NodeState.ONLINE}
-        for gone in self._watches.keys() - online:
-            del self._watches[gone]  # it is reconciled as soon as it answers again
+        for gone in self._watches.keys() - online:  # it is reconciled as soon as it answers again
+            watch = self._watches.pop(gone)
+            if watch.busy:  # but not beside what still hangs there from before
+                self._watches[gone] = watch.forgotten()
         if not online or not self._anything():
             return
         waiting = self._waiting(online)
         for pk in online:
-            watch = self._watches.setdefault(pk, _Watch())
-            if not watch.busy and (self._clock() >= watch.due or (pk in waiting and not watch.failing)):
-                self._begin(nodes[pk], watch)
+            self._watches.setdefault(pk, _Watch())
+        free = AT_ONCE - sum(watch.busy and not self._late(watch) for watch in self._watches.values())
+        due = [pk for pk in online if self._due(self._watches[pk], pk in waiting)]
+        for pk in sorted(due, key=lambda pk: self._watches[pk].due)[: max(0, free)]:
+            self._begin(nodes[pk], self._watches[pk])
 
     def stop(self) -> None:
         deadline = self._clock() + STOP_SECONDS
@@ -81,6 +93,13 @@ class AttachSource:
 
     def status(self) -> Mapping[str, int]:
         return {}
+
+    def _due(self, watch: _Watch, waiting: bool) -> bool:
+        return not watch.busy and (self._clock() >= watch.due or (waiting and not watch.failing))
+
+    def _late(self, watch: _Watch) -> bool:
+        """Whether others need not wait for it any more."""
+        return self._clock() - watch.began >= NODE_SECONDS
 
     @staticmethod
     def _anything() -> bool:
@@ -93,7 +112,8 @@ class AttachSource:
         return set(new.filter(node__in=online).values_list("node_id", flat=True))
 
     def _begin(self, node: Node, watch: _Watch) -> None:
-        watch.due = self._clock() + AGAIN_SECONDS
+        watch.began = self._clock()
+        watch.due = watch.began + AGAIN_SECONDS
         watch.thread = threading.Thread(target=self._work, args=(node, watch), name=f"attach-{node.name}", daemon=True)
         watch.thread.start()
 

@@ -5,7 +5,7 @@ the same name lets `virsh vol-list` and other programs see what is there. A data
 """
 
 from base64 import b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -20,8 +20,10 @@ from storage.choices import AttachmentState, DatastoreState, Use
 from storage.models import Attachment, Cluster, Datastore, StorageRevision
 from storage.services import mounts
 from storage.services.observed import announce
+from storage.services.turns import NODE_SECONDS, side_by_side, turn
 
 PREFIX = "mooring-"
+ALL = ""  # instead of a name: whatever the node should have
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Outcome:
 
     node: Node
     attached: tuple[str, ...] = ()
-    failed: tuple[tuple[str, str], ...] = ()  # (name, reason)
+    failed: tuple[tuple[str, str], ...] = ()  # (name or ALL, reason)
 
 
 def secret_of(cluster: Cluster) -> str:
@@ -100,6 +102,11 @@ def let_go(node: Node, host: HostDriver) -> list[str]:
 
     The key stays while a VE there has a disk that is opened with it, since that VE could not start again.
     """
+    with turn(node):
+        return [*_detach(node, host), *_drop_keys(node, host)]
+
+
+def _detach(node: Node, host: HostDriver) -> list[str]:
     rows = list(Attachment.objects.filter(node=node).order_by("name"))
     Attachment.objects.filter(pk__in=[row.pk for row in rows]).update(wanted=False, state=AttachmentState.LEAVING)
     told = []
@@ -111,7 +118,13 @@ def let_go(node: Node, host: HostDriver) -> list[str]:
             told.append(f"{row.name} stays: {error}")
         else:
             told.append(f"{row.name} was detached")
-    for cluster in Cluster.objects.exclude(fsid=None) if rows else ():
+    return told
+
+
+def _drop_keys(node: Node, host: HostDriver) -> list[str]:
+    """Forget the keys of VMs' disks, but for those that a VE on the node needs; what was done and what stays."""
+    told = []
+    for cluster in Cluster.objects.exclude(fsid=None) if Attachment.objects.filter(node=node).exists() else ():
         secret = secret_of(cluster)
         users = sorted(ve.name for ve in host.ves() if any(disk.secret == secret for disk in ve.disks))
         if users:
@@ -126,6 +139,23 @@ def let_go(node: Node, host: HostDriver) -> list[str]:
 
 def reconcile(node: Node) -> Outcome:
     """Make the node have what it should and nothing else of Mooring's. What fails is in the outcome and in the rows."""
+    try:
+        with turn(node):
+            return _reconcile(node)
+    except Conflict as busy:
+        return Outcome(node, failed=((ALL, str(busy)),))
+
+
+def reconcile_each(among: Iterable[Node], *, while_waiting: Callable[[], None] = lambda: None) -> Iterator[Outcome]:
+    """Reconcile nodes side by side, as `turns.side_by_side` says; of one that takes too long, that it goes on."""
+
+    def late(node: Node) -> Outcome:
+        return Outcome(node, failed=((ALL, f"it takes longer than {NODE_SECONDS:g} s and goes on by itself"),))
+
+    return side_by_side(among, reconcile, late, while_waiting=while_waiting)
+
+
+def _reconcile(node: Node) -> Outcome:
     ready = Datastore.objects.filter(state=DatastoreState.READY)
     for datastore in ready.exclude(attachments__node=node).select_related("cluster"):
         want(datastore, [node])

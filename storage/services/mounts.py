@@ -12,6 +12,10 @@ CONF, KEYRING = "/etc/ceph/mooring.conf", "/etc/ceph/mooring-files.keyring"
 TYPE = "fuse.ceph-fuse"
 _MOUNT_SECONDS, _UNMOUNT_SECONDS = 15, 20  # ceph-fuse gives up after the first
 _LIMIT = ("timeout", "--kill-after=2")
+# One mount at a time, and none above another: a task that was killed may have left one on its way. ceph-fuse does not
+# inherit the lock, which it would hold for as long as it serves the mount.
+_ONCE = ("flock", "--close", "/run/mooring-mount.lock", "sh", "-c")
+_UNLESS_THERE = f'grep -qs " $1 {TYPE} " /proc/mounts || {{ shift; exec "$@"; }}'
 _PROBE = (*_LIMIT, "6", "stat", "--file-system", "--format=%T")
 _DEAD = "Transport endpoint is not connected"
 _KILLED = (124, 137)
@@ -60,7 +64,7 @@ def keep(host: HostDriver, cluster: Cluster, name: str, key: str) -> bool:
 def drop(host: HostDriver, name: str) -> bool:
     """Unmount it and remove its folder. Conflict, with who uses it, while it is busy. False when it was not there.
 
-    A task and the collector that mounted at the same moment may have left one mount above the other.
+    Somebody may have mounted it by hand above the other.
     """
     path = path_of(name)
     limit, found = [*_LIMIT, str(_UNMOUNT_SECONDS)], False
@@ -115,7 +119,8 @@ def _conf(cluster: Cluster) -> bytes:
 
 def _mount(host: HostDriver, cluster: Cluster, name: str) -> None:
     limit = [*_LIMIT, str(_MOUNT_SECONDS + 5)]
-    done = host.run([*limit, *mount_command(cluster, name)], check=False, deadline=_MOUNT_SECONDS + 15)
+    command = [*_ONCE, _UNLESS_THERE, "sh", path_of(name), *mount_command(cluster, name)]
+    done = host.run([*limit, *command], check=False, deadline=_MOUNT_SECONDS + 15)
     if done.code == 0:
         return
     missing = done.code == 127

@@ -1,6 +1,8 @@
 """Fixtures for the storage."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -24,8 +26,12 @@ def cluster(db: None) -> Cluster:
 
 
 @pytest.fixture
-def nodes(db: None) -> Iterator[Nodes]:
-    """Two nodes in memory that are set up and answer: primary with a running vmtest, secondnode1."""
+def nodes(transactional_db: None, settings: Any, tmp_path: Path) -> Iterator[Nodes]:
+    """Two nodes in memory that are set up and answer: primary with a running vmtest, secondnode1.
+
+    Threads reconcile them, which see only what was committed.
+    """
+    settings.RUN_DIR = tmp_path / "run"
     with fake_cluster() as made:
         Node.objects.update(onboarded_at=timezone.now(), state=NodeState.ONLINE)
         yield made

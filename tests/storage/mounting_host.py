@@ -23,6 +23,7 @@ class MountingHost:
         self.hung: set[str] = set()
         self.users: dict[str, dict[str, str]] = {}
         self.installed = True
+        self.mounted = 0  # how many times
         self.failure = b""
         self.ran: list[str] = []
         node.run = self.run  # type: ignore[method-assign]
@@ -50,6 +51,13 @@ class MountingHost:
         self.folders |= {word for word in words if word.startswith("/")}
         return OK
 
+    def _flock(self, words: list[str]) -> Completed:
+        once, path = words[words.index("-c") + 1 :], words[words.index("-c") + 3]
+        assert "--close" in words and "/proc/mounts" in once[0]
+        if self.mounts.get(path) == "fuse.ceph-fuse":
+            return OK
+        return self._ceph_fuse(once[4:])
+
     def _ceph_fuse(self, words: list[str]) -> Completed:
         if not self.installed:
             return Completed(b"", b"timeout: failed to run command", 127)
@@ -57,7 +65,10 @@ class MountingHost:
             return Completed(b"", self.failure, 1)
         assert words[-1] in self.folders
         assert all(path in self.node.files for path in words if path.startswith("/etc/"))
+        if words[-1] in self.mounts:
+            self.below.append(words[-1])
         self.mounts[words[-1]] = "fuse.ceph-fuse"
+        self.mounted += 1
         return OK
 
     def _umount(self, words: list[str]) -> Completed:

@@ -9,7 +9,7 @@ from panel.accounts.models import User
 from storage.drivers.facts import ClusterFacts
 from storage.jobs import cluster_steps
 from storage.models import Attachment, Datastore, Disk
-from storage.services import attachments, datastores, observed
+from storage.services import attachments, datastores, observed, turns
 from tasks import steps
 from tasks.models import Task
 from tasks.services import cancel
@@ -37,6 +37,7 @@ def removal(datastore: Datastore) -> Task:
 def cancel_at_the_first_node(task: Task, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Somebody cancels while the first node lets go of it; the names of the nodes that were asked."""
     monkeypatch.setattr(steps, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(turns, "AT_ONCE", 1)
     real, asked = attachments.reconcile, []
 
     def reconcile(node: Node) -> attachments.Outcome:

@@ -91,6 +91,19 @@ def test_a_second_look_changes_nothing_and_is_no_news(nodes: Nodes, host: Mounti
     assert "write_file" not in nodes.primary.calls
 
 
+def test_a_mount_that_comes_from_a_task_that_died_is_no_reason_for_a_second(nodes: Nodes, host: MountingHost) -> None:
+    make_datastore()
+    looked = nodes.primary.write_file
+
+    def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
+        host.mounts[ISO] = "fuse.ceph-fuse"  # after the reconcile looked
+        looked(path, data, mode=mode)
+
+    nodes.primary.write_file = write_file  # type: ignore[method-assign]
+    assert reconcile(nodes).attached == ("mooring-iso",)
+    assert (host.mounted, host.below) == (0, [])
+
+
 def test_a_node_that_was_restarted_gets_it_back(nodes: Nodes, host: MountingHost) -> None:
     make_datastore()
     reconcile(nodes)
