@@ -16,6 +16,7 @@ from infrastructure.drivers.base import Conflict, DriverError, HostDriver, RbdPo
 from infrastructure.models import Node
 from infrastructure.services.endpoints import driver
 from panel.trust.encryption import decrypt
+from panel.trust.errors import TrustError
 from storage.choices import AttachmentState, DatastoreState, Use
 from storage.models import Attachment, Cluster, Datastore, StorageRevision
 from storage.services import mounts
@@ -196,7 +197,7 @@ def _apply(host: HostDriver, row: Attachment, keyed: set[int]) -> None:
 def _keep_pool(host: HostDriver, datastore: Datastore, keyed: set[int]) -> None:
     cluster = datastore.cluster
     if cluster.pk not in keyed:
-        host.keep_secret(secret_of(cluster), f"client.{cluster.node_user}", b64decode(decrypt(cluster.node_key)))
+        host.keep_secret(secret_of(cluster), f"client.{cluster.node_user}", b64decode(_key(cluster, cluster.node_key)))
         keyed.add(cluster.pk)
     host.keep_pool(pool_of(datastore))
 
@@ -206,7 +207,7 @@ def _keep_mount(host: HostDriver, row: Attachment, datastore: Datastore) -> None
     same = Attachment.objects.filter(node=row.node, kind=Use.FILES, name=row.name)
     if same.exclude(pk=row.pk).exists():
         raise Conflict(f"The node still has the former datastore {datastore}", code="former", component="host")
-    mounts.keep(host, datastore.cluster, datastore.name, decrypt(datastore.cluster.files_key))
+    mounts.keep(host, datastore.cluster, datastore.name, _key(datastore.cluster, datastore.cluster.files_key))
 
 
 def _drop(host: HostDriver, row: Attachment) -> None:
@@ -239,6 +240,19 @@ def _forget(row: Attachment) -> None:
         Attachment.objects.filter(pk=row.pk).exclude(wanted=True, datastore__isnull=False).delete()
         StorageRevision.bump()
         announce()
+
+
+def _key(cluster: Cluster, stored: str) -> str:
+    """A key for nodes. DriverError when it cannot be read, so that the rows say it."""
+    try:
+        return decrypt(stored)
+    except TrustError as error:
+        raise DriverError(
+            f"The key of {cluster} for nodes cannot be decrypted",
+            code="key",
+            component="panel",
+            advice="Connect the cluster again, or restore Mooring's own keys from a backup.",
+        ) from error
 
 
 def _uuid_of(datastore: Datastore) -> str:

@@ -153,6 +153,15 @@ def test_one_that_fails_does_not_keep_the_others_away(cluster: Cluster, nodes: N
     assert "mooring-slow" in nodes.primary.pools
 
 
+def test_a_key_that_cannot_be_decrypted_is_said_of_the_datastore(cluster: Cluster, nodes: Nodes) -> None:
+    make_datastore(cluster)
+    Cluster.objects.update(node_key="of another panel")
+    attachments.reconcile(nodes.rows["primary"])
+    row = Attachment.objects.get(node=nodes.rows["primary"])
+    assert row.state == AttachmentState.FAILED
+    assert row.reason.startswith("The key of storage1 for nodes cannot be decrypted. Connect the cluster again")
+
+
 def test_the_key_is_in_no_command(cluster: Cluster, nodes: Nodes) -> None:
     datastore = Datastore.objects.select_related("cluster").get(pk=make_datastore(cluster).pk)
     words = " ".join(word for argv in attachments.commands(datastore, nodes.rows["primary"]) for word in argv)
