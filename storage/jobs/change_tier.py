@@ -7,7 +7,7 @@ from storage.drivers.base import StorageCluster
 from storage.drivers.facts import DiskFacts
 from storage.jobs.disk_steps import LOCK, SHARES, Look, move_data, open_cluster, recover, require, settled
 from storage.services import disk_checks
-from storage.services.disks import PERMISSION, TIER, find
+from storage.services.disks import PERMISSION, TIER, find, seek
 from tasks.registry import job, undo
 from tasks.runner import TaskRun
 
@@ -67,7 +67,7 @@ def _set_class(run: TaskRun, engine: StorageCluster, disk: DiskFacts, device_cla
 def back(run: TaskRun, *, cluster_id: int, number: int, uuid: str, old: str, new: str) -> None:
     """The old class, unless somebody gave the disk another one meanwhile. Ceph moves the data back by itself."""
     engine, look = open_cluster(run, cluster_id)
-    disk = next((each for each in look().disks if each.id == number and uuid in ("", each.uuid)), None)
+    disk = seek(look(), number, uuid)
     if disk is None or not old or disk.device_class not in (new, ""):
         run.line(f"CS{number} is left as it is")
         return

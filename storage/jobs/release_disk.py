@@ -10,7 +10,7 @@ from storage.jobs.disk_steps import LOCK, SHARES, Look, open_cluster, purge, rec
 from storage.services import chunk_service, disk_checks
 from storage.services.chunk_service import ChunkService
 from storage.services.disk_progress import Movement, follow
-from storage.services.disks import PERMISSION, RELEASE
+from storage.services.disks import PERMISSION, RELEASE, seek
 from tasks.registry import job, undo
 from tasks.runner import TaskRun
 
@@ -35,7 +35,7 @@ def release(run: TaskRun, *, cluster_id: int, disk_id: int, number: int, uuid: s
     run.phase("Check")
     with run.step(f"Checking CS{number}") as step:
         facts = settled(step, look)
-        disk = _find(facts, number, uuid)
+        disk = seek(facts, number, uuid)
         if disk is None:
             step.already_done(f"CS{number} left the cluster; what it left on {host} is removed")
         else:
@@ -49,10 +49,6 @@ def release(run: TaskRun, *, cluster_id: int, disk_id: int, number: int, uuid: s
     _stop(run, service, number, host)
     _purge(run, engine, look, number, uuid)
     _clean(run, service, number, host)
-
-
-def _find(facts: ClusterFacts, number: int, uuid: str) -> DiskFacts | None:
-    return next((disk for disk in facts.disks if disk.id == number and uuid in ("", disk.uuid)), None)
 
 
 def _service(run: TaskRun, number: int, uuid: str, host: str, *, needed: bool) -> ChunkService | None:
@@ -107,7 +103,7 @@ def _stop(run: TaskRun, service: ChunkService | None, number: int, host: str) ->
 
 def _purge(run: TaskRun, engine: StorageCluster, look: Look, number: int, uuid: str) -> None:
     with run.step(f"Remove CS{number} from the cluster") as step:
-        if _find(look(), number, uuid) is None:
+        if seek(look(), number, uuid) is None:
             step.already_done(f"CS{number} is not in the cluster")
             return
         step.command(["ceph", "osd", "purge", str(number), "--yes-i-really-mean-it"])
@@ -130,7 +126,7 @@ def _clean(run: TaskRun, service: ChunkService | None, number: int, host: str) -
 def back(run: TaskRun, *, cluster_id: int, number: int, uuid: str) -> None:
     """Take it in again, unless it does not run any more: then its data is elsewhere already."""
     engine, look = open_cluster(run, cluster_id)
-    disk = _find(look(), number, uuid)
+    disk = seek(look(), number, uuid)
     if disk is None:
         run.line(f"CS{number} left the cluster")
     elif not disk.up:

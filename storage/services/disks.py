@@ -63,11 +63,16 @@ def release_checks(facts: ClusterFacts, disk: Disk) -> list[Check]:
 
 
 def find(facts: ClusterFacts, number: int, uuid: str) -> DiskFacts:
-    """The very disk: a number is given out again after a disk was removed. NotPossible when it is gone."""
-    for disk in facts.disks:
-        if disk.id == number and uuid in ("", disk.uuid):
-            return disk
-    raise NotPossible(f"CS{number} is no longer in the cluster", advice="Nothing is left to do.")
+    """The very disk. NotPossible when it is gone."""
+    disk = seek(facts, number, uuid)
+    if disk is None:
+        raise NotPossible(f"CS{number} is no longer in the cluster", advice="Nothing is left to do.")
+    return disk
+
+
+def seek(facts: ClusterFacts, number: int, uuid: str) -> DiskFacts | None:
+    """The disk of this number and UUID, if it is there: a number is given out again after a disk was removed."""
+    return next((disk for disk in facts.disks if disk.id == number and uuid in ("", disk.uuid)), None)
 
 
 def uuid_of(disk: Disk) -> str:
