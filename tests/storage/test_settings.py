@@ -1,6 +1,7 @@
 """Recovery priority and fill marks: what is set, what is refused, and what an undo puts back."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -9,8 +10,8 @@ from infrastructure.drivers.errors import Refused
 from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.accounts.models import User
 from storage.drivers import ceph_settings
-from storage.drivers.facts import RECOVERY_OPTIONS, Ratios
-from storage.jobs import change_settings
+from storage.drivers.facts import RECOVERY_OPTIONS, ClusterFacts, Ratios
+from storage.models import Cluster
 from storage.services import observed, settings
 from storage.services.settings import Marks
 from tasks.models import Task
@@ -38,8 +39,7 @@ def test_a_priority_sets_every_option_and_the_pages_know_it(made: Driven, admini
     assert task.state == "completed"
     assert set(made.fake.options) == set(RECOVERY_OPTIONS)
     assert "ceph config set osd osd_max_backfills 4" in commands_of(task)
-    facts = observed.facts_of(made.row.__class__.objects.get())
-    assert facts is not None and settings.priority_of(facts.recovery) == "high"
+    assert settings.priority_of(known(made).recovery) == "high"
 
 
 def test_balanced_takes_back_what_was_set(made: Driven, administrator: User) -> None:
@@ -63,11 +63,9 @@ def test_values_of_no_priority_are_called_custom() -> None:
     assert settings.priority_of(low) == "low"
 
 
-def test_a_failure_puts_the_options_of_before_back(
-    made: Driven, administrator: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made.fake.options = {"osd_max_backfills": "7"}
-    task = settings.change_recovery(user=administrator, cluster=made.row, priority="high")
+@pytest.fixture
+def second_look_fails(made: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That which a task takes after it set something."""
     look, calls = made.fake.look, 0
 
     def second_fails() -> object:
@@ -78,8 +76,30 @@ def test_a_failure_puts_the_options_of_before_back(
         return look()
 
     monkeypatch.setattr(made.fake, "look", second_fails)
-    assert run(task).state == "failed"
-    assert made.fake.options == {"osd_max_backfills": "7"}
+
+
+def known(made: Driven) -> ClusterFacts:
+    """What the pages know."""
+    facts = observed.facts_of(Cluster.objects.get(pk=made.row.pk))
+    assert facts is not None
+    return facts
+
+
+@pytest.mark.usefixtures("second_look_fails")
+def test_a_failure_puts_the_options_of_before_back(made: Driven, administrator: User) -> None:
+    made.fake.options = {"osd_max_backfills": "7"}
+    assert prioritise(made, "high", administrator).state == "failed"
+    assert made.fake.options == known(made).recovery == {"osd_max_backfills": "7"}
+
+
+def test_options_that_the_cluster_does_not_tell_are_not_set(
+    made: Driven, administrator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = made.fake.look
+    monkeypatch.setattr(made.fake, "look", lambda: replace(look(), recovery=None))
+    task = prioritise(made, "high", administrator)
+    assert (task.state, task.reason) == ("failed", "The cluster does not tell its recovery options.")
+    assert made.fake.options == {}
 
 
 def test_marks_are_set_with_their_commands(made: Driven, administrator: User) -> None:
@@ -125,14 +145,11 @@ def test_the_worker_looks_again(made: Driven, administrator: User) -> None:
     assert made.fake.ratios == Ratios()
 
 
-def test_the_undo_of_marks_puts_those_of_before_back(made: Driven) -> None:
+@pytest.mark.usefixtures("second_look_fails")
+def test_a_failure_puts_the_marks_of_before_back(made: Driven, administrator: User) -> None:
     made.fake.ratios = Ratios(0.5, 0.6, 0.7)
-
-    class Run:
-        def command(self, argv: object) -> None: ...
-
-    change_settings.marks_back(Run(), cluster_id=made.row.pk, near_full=0.85, backfill_full=0.9, full=0.95)  # type: ignore[arg-type]
-    assert made.fake.ratios == Ratios()
+    assert mark(made, administrator, 70, 80, 90).state == "failed"
+    assert made.fake.ratios == known(made).ratios == Ratios(0.5, 0.6, 0.7)
 
 
 def test_an_operator_may_not(made: Driven, operator: User) -> None:
