@@ -32,7 +32,7 @@ def turn(node: Node) -> Iterator[None]:
     """Be the only one at the node's datastores; waits up to a minute, then Conflict. It ends with the process, too."""
     settings.RUN_DIR.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + TURN_SECONDS
-    with open(settings.RUN_DIR / f"datastores-of-node-{node.pk}.lock", "w") as held:
+    with (settings.RUN_DIR / f"datastores-of-node-{node.pk}.lock").open("w") as held:
         while True:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
