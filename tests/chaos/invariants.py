@@ -80,18 +80,15 @@ class Invariants:
 
     def _orphans(self) -> list[Any]:
         """What of Mooring's Ceph has, and no datastore needs; and what of a datastore's is missing."""
-        wanted = {
-            name
-            for pair in self._query("list(Datastore.objects.filter(state='ready').values_list('pool', 'data_pool'))")
-            for name in pair
-            if name
-        }
+        pools, shared = set(), set()
+        rows = "Datastore.objects.filter(state='ready').values_list('pool', 'data_pool', 'tier', 'mode', 'domain')"
+        for pool, data_pool, tier, mode, domain in self._query(f"list({rows})"):
+            pools |= {name for name in (pool, data_pool) if name}
+            shared |= {f"mooring-t{tier}.{domain}", f"mooring-t{tier}.{mode}.{domain}"}
         made = {name for name in self._lab.ceph("osd", "pool", "ls") if name.startswith("mooring")}
-        if wanted:
-            return sorted(wanted ^ made)
-        rules = [name for name in self._lab.ceph("osd", "crush", "rule", "ls") if name.startswith("mooring")]
-        profiles = [name for name in self._lab.ceph("osd", "erasure-code-profile", "ls") if name.startswith("mooring")]
-        return [*sorted(made), *rules, *profiles]
+        rules = {name for name in self._lab.ceph("osd", "crush", "rule", "ls") if name.startswith("mooring")}
+        profiles = {n for n in self._lab.ceph("osd", "erasure-code-profile", "ls") if n.startswith("mooring")}
+        return sorted({*(pools ^ made), *((rules | profiles) - pools - shared)})
 
     def _gaps(self) -> list[Any]:
         return self._query(
