@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab import ceph_cluster, ceph_layout, lifecycle, spares, status
+from lab import ceph_cluster, ceph_layout, lifecycle, spares, status, vm_disks
 from lab.errors import LabError
 from lab.instance import DEFAULT_NAME, NODE_NAMES, Instance, load, locked, require_root
-from lab.node import Node
+from lab.node import Node, nodes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=text).add_argument("disk", type=int, metavar="N")
     spare = commands.add_parser("add-spare", help="give a node an empty spare disk until the lab goes down; its path")
     spare.add_argument("node", choices=NODE_NAMES, metavar="NODE")
+    disks = commands.add_parser("move-disks", help="move the VMs' disks into a storage pool on Ceph, while they run")
+    disks.add_argument("pool", metavar="POOL", help="as libvirt of each node calls it: see virsh pool-list")
     execute = commands.add_parser("exec", help="run a command inside a node, as root; a login shell without one")
     execute.add_argument("node", choices=NODE_NAMES, metavar="NODE")
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD…")
@@ -91,6 +93,10 @@ def _change(instance: Instance, arguments: argparse.Namespace) -> None:
         return
     if arguments.command == "down":
         lifecycle.down(instance, purge=arguments.purge)
+        return
+    if arguments.command == "move-disks":
+        moved = vm_disks.move(nodes(instance), arguments.pool)
+        print(f"Moved into {arguments.pool}: {', '.join(moved)}" if moved else "All disks of VMs lie in Ceph already.")
         return
     if arguments.command.startswith("disk-"):
         change = ceph_cluster.disk_on if arguments.command == "disk-on" else ceph_cluster.disk_off

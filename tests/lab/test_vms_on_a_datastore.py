@@ -5,11 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from storage.models import Attachment, Datastore
-from tests.lab.ceph import told
+from tests.lab.ceph import rbd, told
+from tests.lab.conftest import RunningLab
 from tests.lab.onboarded import completed
 from tests.lab.storage_panel import StoragePanel
 
 pytestmark = pytest.mark.lab
+
+HOMES = {"primary": ("vmtest", "vm2"), "secondnode1": ("vmd-desktop",), "secondnode2": ("vmd-cli",)}
 
 
 @pytest.fixture
@@ -19,6 +22,18 @@ def datastore(storage_panel: StoragePanel) -> Iterator[Datastore]:
     storage_panel.remove(made)
     assert not [pool for pool in told(storage_panel.lab, "osd", "pool", "ls") if "fast" in pool]
     assert "mooring-fast" not in storage_panel.lab.virsh("primary", "pool-list", "--all")
+
+
+@pytest.fixture
+def fresh_vms_afterwards(lab: RunningLab, datastore: Datastore) -> Iterator[None]:
+    """The lab's VMs are as it makes them when the test is over, and nothing of them is on the datastore."""
+    yield
+    for node, names in HOMES.items():
+        for name in names:
+            lab.exec(node, "sh", "-c", f"virsh destroy {name}; virsh undefine {name}")
+    lab.up()
+    for name in rbd(lab, "ls", datastore.pool).split():
+        rbd(lab, "rm", "--no-progress", f"{datastore.pool}/{name}")
 
 
 def test_it_is_attached_to_all_nodes(storage_panel: StoragePanel, datastore: Datastore) -> None:
@@ -59,3 +74,24 @@ def test_vms_move_while_they_write_and_survive_the_loss_of_a_node(
         stayer.check(stayer.stop())
         assert stayer.errors() == ""
         mover.check(blocks)
+
+
+def test_the_labs_own_vms_move_their_disks_while_they_run(
+    storage_panel: StoragePanel, datastore: Datastore, fresh_vms_afterwards: None
+) -> None:
+    lab = storage_panel.lab
+    before = {node: lab.states(node) for node in HOMES}
+    began = lab.in_guest("primary", "vmtest", "echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; cat /tmp/tick")
+
+    lab.run("move-disks", "mooring-fast")
+
+    assert {node: lab.states(node) for node in HOMES} == before
+    for node, names in HOMES.items():
+        for name in names:
+            for defined in ((), ("--inactive",)):
+                assert f"{datastore.pool}/{name}'" in lab.virsh(node, "dumpxml", *defined, name)
+    assert sorted(rbd(lab, "ls", datastore.pool).split()) == sorted(name for names in HOMES.values() for name in names)
+    read = "echo 3 >/proc/sys/vm/drop_caches; head -n 1 /dev/vda; cat /tmp/tick"
+    text, ticks = lab.in_guest("primary", "vmtest", read).split()
+    assert (text, int(ticks) >= int(began)) == ("kept", True), "the guest began anew"
+    assert "All disks of VMs lie in Ceph already." in lab.run("move-disks", "mooring-fast")
