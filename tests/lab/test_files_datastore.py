@@ -10,14 +10,14 @@ from storage.choices import Use
 from storage.drivers.ceph_connection import Connection
 from storage.drivers.ceph_round import Round
 from storage.models import Attachment, Datastore
-from storage.services import attachments, datastores
+from storage.services import attachments, datastores, mounts
 from storage.services.access import access_of
 from tests.lab.ceph import rados, told
 from tests.lab.storage_panel import StoragePanel
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.lab
-FOLDER = "/srv/mooring/iso"
+FOLDER, ELSEWHERE = "/srv/mooring/iso", "/tmp/elsewhere"
 NODES = ("primary", "secondnode1", "secondnode2")
 _WRITE = f"dd if=/dev/urandom of={FOLDER}/debian.iso bs=1M count=24 conv=fsync 2>/dev/null"
 # Most capabilities that a client has are given back at once; those of one that lost its power after a minute.
@@ -128,16 +128,14 @@ def test_neither_the_panel_nor_a_node_may_do_more_than_it_needs(
         assert caught.value.code == "EACCES", prefix
     connection.close()
     lab = storage_panel.lab
-    user = [
-        "-n",
-        "client.mooring-files",
-        "-c",
-        "/etc/ceph/mooring.conf",
-        "--keyring",
-        "/etc/ceph/mooring-files.keyring",
-    ]
-    lab.exec("primary", "mkdir", "-p", "/tmp/whole")
-    whole = lab.attempt("exec", "primary", "timeout", "30", "ceph-fuse", *user, "/tmp/whole")
-    assert whole.returncode != 0, whole.stdout
+    *own, _ = mounts.mount_command(datastore.cluster, datastore.name)
+    at = own.index("-r")
+    lab.exec("primary", "mkdir", "-p", ELSEWHERE)
+    for root, may in ((own[at + 1], True), ("/", False), ("/volumes", False)):
+        mount = [*own[:at], "-r", root, ELSEWHERE]
+        done = lab.attempt("exec", "primary", "timeout", "60", *mount)
+        assert (done.returncode == 0) is may, f"{root}: {done.stdout} {done.stderr}"
+        if may:
+            lab.exec("primary", "umount", ELSEWHERE)
     layout = lab.attempt("exec", "primary", "python3", "-c", _OTHER_LAYOUT)
     assert "PermissionError" in layout.stderr

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.lab
 # Tier 1 has two disks on each of three hosts; tier 2 has one on each, so that a disk is all that a host has of it.
 POLICIES = (("r2", 2, "host"), ("ec1-2", 2, "host"), ("r3", 1, "osd"), ("ec3-2", 1, "osd"))
 MIB = 8
-AT_ONCE = 20  # seconds for a read: nothing heals in this test, and a dead disk is noticed within 6
+AT_ONCE = 60  # seconds for a read on a busy machine: nothing heals in this test, so one that waits waits for ever
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def test_it_serves_pauses_and_comes_back_as_promised(storage_panel: StoragePanel
             lab.run("disk-off", str(second))
         for each in kept:
             if each.mode.loses_nothing_after > each.mode.keeps_serving_after:
-                until(lab, each.datastore.data_pool, lambda found: not all(map(active, found)), 30)
+                until(lab, each.datastore.data_pool, lambda found: not all(map(active, found)), 60)
     for each in kept:
         assert read(lab, each.image) == each.written, f"{each.mode} after all came back"
 

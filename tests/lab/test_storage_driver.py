@@ -21,7 +21,7 @@ from tests.lab.conftest import RunningLab
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.lab
-MARGIN = 1.5  # of a machine that is busy with something else
+MARGIN = 10.0  # of a machine that is busy with something else; what is held up without a deadline waits far longer
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,9 @@ def timed_look(cluster: StorageCluster) -> tuple[float, ClusterFacts | None]:
     return time.monotonic() - began, facts
 
 
-def test_a_look_at_an_idle_cluster_takes_less_than_a_tenth_of_a_second(cluster: StorageCluster) -> None:
+def test_a_look_at_an_idle_cluster_is_far_from_its_deadline(cluster: StorageCluster) -> None:
     cluster.look()
-    assert statistics.median(timed_look(cluster)[0] for _ in range(9)) < 0.1
+    assert statistics.median(timed_look(cluster)[0] for _ in range(9)) < LOOK_SECONDS / 4
 
 
 def test_the_clusters_log_may_be_read(lab: RunningLab, access: Access) -> None:
@@ -98,7 +98,9 @@ def test_a_monitor_that_hangs_costs_a_look_its_deadline_and_the_next_finds_anoth
             assert took < LOOK_SECONDS + 2 + MARGIN  # 2 for the manager, which may wait for its monitor too
         down = [daemon.name for daemon in facts.daemons if daemon.kind == "mon" and not daemon.up]
         assert down == [node]
-        assert max(timed_look(cluster)[0] for _ in range(3)) < MARGIN
+        for _ in range(3):
+            took, facts = timed_look(cluster)
+            assert facts is not None and took < LOOK_SECONDS, "a look went to the monitor that hangs"
     eventually(lambda: answers(cluster), seconds=60)
 
 
@@ -134,7 +136,7 @@ def test_without_a_manager_its_figures_stay_and_looks_are_fast(lab: RunningLab, 
         assert not facts.manager_answers
         assert [disk.size for disk in facts.disks] == [disk.size for disk in before.disks]
         took, facts = timed_look(cluster)
-        assert took < 1
+        assert took < 2, "a manager that did not answer was asked again"
         assert facts is not None and not facts.manager_answers
     eventually(lambda: answers(cluster), seconds=60)
 

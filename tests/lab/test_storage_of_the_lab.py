@@ -82,7 +82,7 @@ def test_a_disk_switched_off_is_down_and_its_data_are_still_there(lab: RunningLa
     lab.run("disk-off", "4")
     try:
         assert not [line for line in processes(lab, "secondnode1") if " -i 4 " in line]
-        _until(lambda: osds(lab)[4]["up"] is False, 10)
+        _until(lambda: osds(lab)[4]["up"] is False, 60)
         assert osds(lab)[4]["disk"] == "off"
         lab.exec("secondnode1", "service", "ceph", "start")
         assert not [line for line in processes(lab, "secondnode1") if " -i 4 " in line]
@@ -104,8 +104,8 @@ def test_power_takes_a_nodes_monitor_and_osds_and_brings_all_but_the_disk_switch
     lab.run("disk-off", "2")
     try:
         lab.power_off("secondnode2")
-        _until(lambda: [osds(lab)[number]["up"] for number in (2, 5, 8)] == [False] * 3, 25)
-        _until(lambda: [entry["quorum"] for entry in lab.status()["storage"]["monitors"]] == [True, True, False], 15)
+        _until(lambda: [osds(lab)[number]["up"] for number in (2, 5, 8)] == [False] * 3, 60)
+        _until(lambda: [entry["quorum"] for entry in lab.status()["storage"]["monitors"]] == [True, True, False], 60)
         assert letter(lab, "primary") == TEXT
         lab.power_on("secondnode2")
         assert [osds(lab)[number]["up"] for number in (2, 5, 8)] == [False, True, True]
