@@ -12,6 +12,8 @@ from tasks.models import Task
 from tests.lab.ceph import access
 from tests.lab.onboarded import OnboardedLab
 
+UNUSED_KEY = "the nodes are not set up, so none mounts anything"
+
 
 def known_cluster(panel: OnboardedLab) -> Cluster:
     """The cluster's row, with a user of exactly the panel's capabilities."""
@@ -27,7 +29,12 @@ def known_cluster(panel: OnboardedLab) -> Cluster:
     Task.objects.all().delete()
     found = access(panel.lab)
     return Cluster.objects.create(
-        name="lab", fsid=found.fsid, monitors=list(found.monitors), user=found.user, key=encrypt(found.key)
+        name="lab",
+        fsid=found.fsid,
+        monitors=list(found.monitors),
+        user=found.user,
+        key=encrypt(found.key),
+        files_key=encrypt(UNUSED_KEY),
     )
 
 

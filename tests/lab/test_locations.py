@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infrastructure.drivers.errors import Unreachable
+from infrastructure.drivers.errors import Refused
 from infrastructure.services import nodes
 from storage.drivers import registry
 from storage.drivers.ceph import CephCluster
@@ -75,12 +75,12 @@ def test_racks_are_failure_domains_once_hosts_lie_in_them(
 
 
 def fail_at(patch: pytest.MonkeyPatch, host: str) -> None:
-    """The connection is lost when this host is to be moved; going back works."""
+    """The monitors refuse to move this host; going back works."""
     locate = CephCluster.locate_host
 
-    def cut(self: CephCluster, name: str, location: object, **along: object) -> bool:
+    def refuse(self: CephCluster, name: str, location: object, **along: object) -> bool:
         if name == host and location:
-            raise Unreachable("cut", component="ceph")
+            raise Refused("no", component="ceph")
         return locate(self, name, location, **along)  # type: ignore[arg-type]
 
-    patch.setattr(CephCluster, "locate_host", cut)
+    patch.setattr(CephCluster, "locate_host", refuse)
