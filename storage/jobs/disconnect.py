@@ -1,17 +1,21 @@
 """Letting go of the storage cluster. Its data is not touched: Mooring takes its own users away and forgets it."""
 
-from infrastructure.drivers.base import DriverError
+from infrastructure.drivers.base import DriverError, TimedOut
+from infrastructure.models import Node
 from infrastructure.services.endpoints import driver as host_driver
 from infrastructure.services.figures import sentence
 from panel import series
 from storage.jobs.cluster_steps import find
 from storage.models import Cluster, StorageRevision
-from storage.services import access, ceph_admin, observed
+from storage.services import access, attachments, ceph_admin, observed
 from storage.services.clusters import DISCONNECT, require_unused
+from storage.services.turns import NODE_SECONDS, side_by_side, turn
 from tasks.errors import JobFailed
 from tasks.recovery import Recovery
 from tasks.registry import job
 from tasks.runner import Step, TaskRun
+
+LATE = TimedOut(f"It does not answer within {NODE_SECONDS:g} s")
 
 
 def recover(run: TaskRun, *, cluster_id: int) -> Recovery:
@@ -37,6 +41,10 @@ def disconnect(run: TaskRun, *, cluster_id: int) -> None:
         except (DriverError, JobFailed) as error:
             commands = "; ".join(" ".join(ceph_admin.remove_command(name)) for name in _users(cluster))
             run.warn(f"{sentence(_cause(error))} Mooring's users stay in the cluster; remove them there: {commands}")
+    if cluster.fsid is not None:
+        with run.step("Taking its key off the nodes") as step:
+            step.command(attachments.forget_key_command(cluster))
+            _take_keys_off(run, cluster)
     with run.step(f"Forgetting {cluster}") as step:
         access.drop(cluster)  # this worker's; those of other processes end with the key
         with run.atomic():
@@ -67,6 +75,26 @@ def _remove_users(step: Step, cluster: Cluster) -> None:
         for name in _users(cluster):
             step.command(ceph_admin.remove_command(name))
             ceph_admin.remove_user(host, node, name)
+
+
+def _take_keys_off(run: TaskRun, cluster: Cluster) -> None:
+    """The key with which nodes opened disks of VMs. What cannot be taken off is told: nobody comes back for it."""
+    command = " ".join(attachments.forget_key_command(cluster))
+
+    def take(node: Node) -> list[str] | DriverError:
+        try:
+            with turn(node):
+                return attachments.drop_keys(node, host_driver(node))
+        except DriverError as error:
+            return error
+
+    nodes = attachments.nodes()
+    for node, told in side_by_side(nodes, lambda node: (node, take(node)), lambda node: (node, LATE)):
+        if isinstance(told, DriverError):
+            run.warn(f"{node}: {sentence(_cause(told))} If it has the key of {cluster}, remove it there: {command}")
+            continue
+        for words in told:
+            run.line(f"{node}: {words}")
 
 
 def _cause(error: DriverError | JobFailed) -> str:

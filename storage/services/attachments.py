@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from infrastructure.drivers.base import Conflict, DriverError, HostDriver, RbdPool, Unreachable
@@ -101,10 +102,11 @@ def keep(datastore: Datastore) -> None:
 def let_go(node: Node, host: HostDriver) -> list[str]:
     """Have a node that leaves Mooring forget the datastores and the key; what was done and what stays, in words.
 
-    The key stays while a VE there has a disk that is opened with it, since that VE could not start again.
+    See `drop_keys` for when the key stays.
     """
     with turn(node):
-        return [*_detach(node, host), *_drop_keys(node, host)]
+        told = _detach(node, host)
+        return [*told, *drop_keys(node, host)] if told else []
 
 
 def _detach(node: Node, host: HostDriver) -> list[str]:
@@ -122,20 +124,29 @@ def _detach(node: Node, host: HostDriver) -> list[str]:
     return told
 
 
-def _drop_keys(node: Node, host: HostDriver) -> list[str]:
-    """Forget the keys of VMs' disks, but for those that a VE on the node needs; what was done and what stays."""
+def drop_keys(node: Node, host: HostDriver) -> list[str]:
+    """Have a node without datastores for VMs forget the keys of their disks; what was done and what stays, in words.
+
+    A key stays while a VE there has a disk that is opened with it, since that VE could not start again.
+    """
     told = []
-    for cluster in Cluster.objects.exclude(fsid=None) if Attachment.objects.filter(node=node).exists() else ():
-        secret = secret_of(cluster)
-        users = sorted(ve.name for ve in host.ves() if any(disk.secret == secret for disk in ve.disks))
-        if users:
+    kept = host.secrets()
+    for cluster in Cluster.objects.exclude(fsid=None):
+        if (secret := secret_of(cluster)) not in kept:
+            continue
+        if users := sorted(ve.name for ve in host.ves() if any(disk.secret == secret for disk in ve.disks)):
             told.append(
                 f"The key of {cluster} stays, for disks of {', '.join(users)}. When they have moved: "
-                f"`virsh secret-undefine {secret}` on {node}"
+                f"{' '.join(forget_key_command(cluster))} on {node}"
             )
         elif host.drop_secret(secret):
             told.append(f"The key of {cluster} was taken off")
     return told
+
+
+def forget_key_command(cluster: Cluster) -> list[str]:
+    """What has a node forget the key of VMs' disks."""
+    return ["virsh", "secret-undefine", secret_of(cluster)]
 
 
 def reconcile(node: Node) -> Outcome:
@@ -182,6 +193,8 @@ def _reconcile(node: Node) -> Outcome:
 def _apply(host: HostDriver, row: Attachment, keyed: set[int]) -> None:
     if not row.wanted or row.datastore is None:
         _drop(host, row)
+        if row.kind != Use.FILES and not _others(row).exists():
+            drop_keys(row.node, host)  # before the row goes, so that it is tried again when it fails
         _forget(row)
         return
     if row.kind == Use.FILES:
@@ -194,6 +207,11 @@ def _apply(host: HostDriver, row: Attachment, keyed: set[int]) -> None:
         _drop(host, row)
 
 
+def _others(row: Attachment) -> QuerySet[Attachment]:
+    """What else the node has, or has had, of the kind."""
+    return Attachment.objects.filter(node=row.node, kind=row.kind).exclude(pk=row.pk)
+
+
 def _keep_pool(host: HostDriver, datastore: Datastore, keyed: set[int]) -> None:
     cluster = datastore.cluster
     if cluster.pk not in keyed:
@@ -204,8 +222,7 @@ def _keep_pool(host: HostDriver, datastore: Datastore, keyed: set[int]) -> None:
 
 def _keep_mount(host: HostDriver, row: Attachment, datastore: Datastore) -> None:
     """Two datastores that follow each other under one name have one folder: the former is let go of first."""
-    same = Attachment.objects.filter(node=row.node, kind=Use.FILES, name=row.name)
-    if same.exclude(pk=row.pk).exists():
+    if _others(row).filter(name=row.name).exists():
         raise Conflict(f"The node still has the former datastore {datastore}", code="former", component="host")
     mounts.keep(host, datastore.cluster, datastore.name, _key(datastore.cluster, datastore.cluster.files_key))
 

@@ -202,6 +202,40 @@ def test_the_key_stays_for_a_ve_that_needs_it(cluster: Cluster, nodes: Nodes) ->
     assert nodes.primary.keys == {secret: KEY}
 
 
+def test_with_the_last_datastore_for_vms_the_key_goes(cluster: Cluster, nodes: Nodes) -> None:
+    both = [make_datastore(cluster, name) for name in ("fast", "slow")]
+    attachments.reconcile(nodes.rows["primary"])
+    for datastore, left in zip(both, (1, 0), strict=True):
+        attachments.release(datastore)
+        datastore.delete()
+        assert attachments.reconcile(nodes.rows["primary"]).failed == ()
+        assert (len(nodes.primary.pools), len(nodes.primary.keys)) == (left, left)
+
+
+def test_the_key_of_a_node_that_fell_silent_goes_later(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = make_datastore(cluster)
+    attachments.reconcile(nodes.rows["primary"])
+    attachments.release(datastore)
+    datastore.delete()
+    nodes.primary.fail("drop_secret", Unreachable("primary does not answer"))
+    attachments.reconcile(nodes.rows["primary"])
+    assert (nodes.primary.pools, len(nodes.primary.keys)) == ({}, 1)
+    assert states() == {"mooring-fast primary": AttachmentState.LEAVING}, "the collector looks for these"
+    attachments.reconcile(nodes.rows["primary"])
+    assert (nodes.primary.keys, states()) == ({}, {})
+
+
+def test_without_datastores_the_key_stays_for_a_ve_that_needs_it(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = make_datastore(cluster)
+    attachments.reconcile(nodes.rows["primary"])
+    secret = attachments.secret_of(Cluster.objects.get())
+    nodes.show(nodes.primary, disks=(DiskFacts("vda", "x/vmtest", "network", "raw", protocol="rbd", secret=secret),))
+    attachments.release(datastore)
+    datastore.delete()
+    attachments.reconcile(nodes.rows["primary"])
+    assert (nodes.primary.pools, nodes.primary.keys) == ({}, {secret: KEY})
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0

@@ -8,7 +8,9 @@ from django.core.exceptions import PermissionDenied
 from django.core.management import CommandError, call_command
 
 from infrastructure.drivers.base import Unreachable
+from infrastructure.drivers.fake import FakeNode
 from infrastructure.models import Node
+from infrastructure.services.endpoints import driver as node_driver
 from infrastructure.services.errors import InvalidInput, NotPossible
 from panel import series
 from panel.accounts.models import User
@@ -22,6 +24,7 @@ from storage.drivers.fake import cluster as usual_cluster
 from storage.models import Cluster, Datastore, Disk
 from storage.services import clusters
 from storage.services.access import access_of
+from storage.services.attachments import secret_of
 from storage.services.ceph_admin import CONF, FILES_CAPABILITIES, KEYRINGS, NODE_CAPABILITIES, PANEL_CAPABILITIES
 from storage.status import cluster_status
 from tasks.errors import TaskConflict
@@ -59,6 +62,12 @@ def connect(host: CephHost) -> Task:
 
 def storage1() -> Cluster:
     return Cluster.objects.get(name="storage1")
+
+
+def fake_node(host: CephHost) -> FakeNode:
+    node = node_driver(host.row)
+    assert isinstance(node, FakeNode)
+    return node
 
 
 def test_its_steps_and_what_it_leaves(ceph_host: CephHost, engine: FakeCluster) -> None:
@@ -256,6 +265,33 @@ def test_letting_go_of_a_cluster_whose_node_does_not_help_says_what_is_left(
     assert (
         "ceph auth rm client.mooring; ceph auth rm client.mooring-vm; ceph auth rm client.mooring-files" in task.reason
     )
+    assert not Cluster.objects.exists()
+
+
+def test_letting_go_takes_the_key_off_the_nodes(ceph_host: CephHost, engine: FakeCluster) -> None:
+    connect(ceph_host)
+    node, secret = fake_node(ceph_host), secret_of(storage1())
+    node.keep_secret(secret, "client.mooring-vm", b"key")
+    node.keep_secret("another", "client.foreign", b"key")
+    task = run(clusters.disconnect(user=None, cluster=storage1()))
+
+    assert task.state == "completed"
+    assert set(node.keys) == {"another"}
+    assert "primary: The key of storage1 was taken off" in lines_of(task)
+
+
+def test_a_node_whose_key_cannot_be_taken_off_is_told_with_the_command(
+    ceph_host: CephHost, engine: FakeCluster
+) -> None:
+    connect(ceph_host)
+    node, secret = fake_node(ceph_host), secret_of(storage1())
+    node.keep_secret(secret, "client.mooring-vm", b"key")
+    node.fail("secrets", Unreachable("primary does not answer"))
+    task = run(clusters.disconnect(user=None, cluster=storage1()))
+
+    assert task.state == "warning"
+    assert "primary: primary does not answer. If it has the key" in task.reason
+    assert f"virsh secret-undefine {secret}" in task.reason
     assert not Cluster.objects.exists()
 
 
