@@ -36,8 +36,8 @@ def unmount_command(name: str) -> list[str]:
     return ["umount", path_of(name)]
 
 
-def keep(host: HostDriver, cluster: Cluster, name: str, key: str) -> bool:
-    """Mount a datastore's directory. False when it is mounted and answers. Raises DriverError.
+def keep(host: HostDriver, cluster: Cluster, name: str, key: str) -> None:
+    """Mount a datastore's directory unless it is mounted and answers. Raises DriverError.
 
     Conflict when something else is mounted there. A mount that hangs is left: it goes on when the cluster does.
     """
@@ -51,31 +51,28 @@ def keep(host: HostDriver, cluster: Cluster, name: str, key: str) -> bool:
             advice="Unmount it there; Mooring needs the folder.",
         )
     if kind and _alive(host, path):
-        return False
+        return
     if kind:
         host.run(["umount", "--lazy", path])
     host.run(["install", "-d", "-m", "755", "/etc/ceph", FOLDER, path])
     host.write_file(CONF, _conf(cluster), mode=0o644)
     host.write_file(KEYRING, f"[client.{cluster.files_user}]\n\tkey = {key}\n".encode(), mode=0o600)
     _mount(host, cluster, name)
-    return True
 
 
-def drop(host: HostDriver, name: str) -> bool:
-    """Unmount it and remove its folder. Conflict, with who uses it, while it is busy. False when it was not there.
+def drop(host: HostDriver, name: str) -> None:
+    """Unmount it and remove its folder. Conflict, with who uses it, while it is busy.
 
     Somebody may have mounted it by hand above the other.
     """
     path = path_of(name)
-    limit, found = [*_LIMIT, str(_UNMOUNT_SECONDS)], False
+    limit = [*_LIMIT, str(_UNMOUNT_SECONDS)]
     while (kind := _mounted(host, path)) == TYPE:
-        found = True
         done = host.run([*limit, *unmount_command(name)], check=False, deadline=_UNMOUNT_SECONDS + 10)
         if done.code != 0:
             _unmount_anyway(host, path, done)
     if not kind:
         host.run(["rmdir", "--ignore-fail-on-non-empty", path], check=False)
-    return found
 
 
 def forget(host: HostDriver) -> None:
