@@ -56,6 +56,14 @@ def test_all_nodes_know_the_key_under_one_name(cluster: Cluster, nodes: Nodes) -
     assert nodes.primary.secrets() == nodes.secondnode1.secrets() != frozenset()
 
 
+def test_a_node_gets_the_key_once_for_all_its_datastores(cluster: Cluster, nodes: Nodes) -> None:
+    for name in ("fast", "slow"):
+        make_datastore(cluster, name)
+    attachments.reconcile(nodes.rows["primary"])
+    assert set(nodes.primary.pools) == {"mooring-fast", "mooring-slow"}
+    assert nodes.primary.calls.count("keep_secret") == 1
+
+
 def test_a_second_look_changes_nothing_and_is_no_news(cluster: Cluster, nodes: Nodes) -> None:
     make_datastore(cluster)
     attachments.reconcile(nodes.rows["primary"])
