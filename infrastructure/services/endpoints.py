@@ -5,6 +5,14 @@ from django.conf import settings
 from infrastructure.drivers.base import Endpoint, HostDriver
 from infrastructure.drivers.registry import driver_for
 from infrastructure.models import Node
+from infrastructure.services.errors import NotPossible
+
+
+def require_set_up(node: Node, *, field: str = "") -> None:
+    """NotPossible, about this field of a form, before the node was onboarded: Mooring cannot reach it."""
+    if node.onboarded_at is None:
+        advice = "Wait for the end of its task, or use Manage, Set up again."
+        raise NotPossible(f"{node} is not set up yet", advice=advice, field=field)
 
 
 def endpoint_for(node: Node) -> Endpoint:

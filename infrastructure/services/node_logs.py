@@ -11,7 +11,7 @@ from infrastructure.choices import Kind
 from infrastructure.drivers.base import HostDriver, within
 from infrastructure.models import VE, Node
 from infrastructure.services.access import authorize
-from infrastructure.services.endpoints import driver
+from infrastructure.services.endpoints import driver, require_set_up
 from infrastructure.services.errors import NotPossible
 from infrastructure.services.onboarding import libvirt_settings
 from panel.accounts.models import User
@@ -36,8 +36,7 @@ class NodeLog:
 def read(*, user: User, node: Node, ve: VE | None = None, request: HttpRequest | None = None) -> NodeLog:
     """libvirtd's log, or that of one VE's process. Raises PermissionDenied, NotPossible, DriverError within 3 s."""
     authorize(user=user, permission="node.operate", action="node.read_log", obj=node, request=request)
-    if node.onboarded_at is None:
-        raise NotPossible(f"{node} is not set up yet", advice="Use Manage, Set up again.")
+    require_set_up(node)
     with within(READ_SECONDS):
         source, argv = _source(driver(node), ve)
         said = driver(node).run(argv, deadline=READ_SECONDS, check=False)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from infrastructure.choices import NodeState
 from infrastructure.models import Node
 from infrastructure.services.access import authorize
-from infrastructure.services.errors import NotPossible
+from infrastructure.services.endpoints import require_set_up
 from panel.accounts.models import User
 from panel.trust.ca import RENEW_BEFORE
 from tasks.errors import TaskConflict
@@ -66,8 +66,7 @@ def fingerprint(host_key: str) -> str:
 def _require(user: User | None, permission: str, action: str, node: Node, request: HttpRequest | None) -> None:
     if user is not None:  # Mooring itself may do all
         authorize(user=user, permission=permission, action=action, obj=node, request=request)
-    if node.onboarded_at is None:
-        raise NotPossible(f"{node} is not set up yet", advice="Use Manage, Set up again.")
+    require_set_up(node)
 
 
 def _enqueue(kind: str, user: User | None, node: Node, request: HttpRequest | None) -> Task:

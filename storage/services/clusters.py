@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from infrastructure.models import Node
 from infrastructure.services.access import authorize
+from infrastructure.services.endpoints import require_set_up
 from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.accounts.models import User
 from storage.models import Cluster, StorageRevision
@@ -39,7 +40,7 @@ def connect(*, user: User | None, name: str, through: Node, request: HttpRequest
     """
     _authorize(user, CONNECT, None, request)
     name = clean_name(name)
-    _require_set_up(through)
+    require_set_up(through)
     with transaction.atomic():
         cluster = Cluster.objects.select_for_update().first()
         if cluster is not None and cluster.connected_at is not None:
@@ -71,7 +72,7 @@ def reconnect(
             f"The node through which {cluster} was connected was removed",
             advice="Disconnect it, then connect it through another node.",
         )
-    _require_set_up(node)
+    require_set_up(node)
     return _enqueue_connecting(user, cluster, node, request)
 
 
@@ -105,11 +106,6 @@ def require_unused(cluster: Cluster) -> None:
 def _authorize(user: User | None, action: str, cluster: Cluster | None, request: HttpRequest | None) -> None:
     if user is not None:  # Mooring itself may do all
         authorize(user=user, permission="storage.manage", action=action, obj=cluster, request=request)
-
-
-def _require_set_up(node: Node) -> None:
-    if node.onboarded_at is None:
-        raise NotPossible(f"{node} is not set up yet", advice="Wait for the end of its task, or set it up again.")
 
 
 def _enqueue_connecting(user: User | None, cluster: Cluster, node: Node, request: HttpRequest | None) -> Task:

@@ -18,6 +18,7 @@ from infrastructure.drivers.errors import TimedOut
 from infrastructure.models import Node
 from infrastructure.services.access import authorize
 from infrastructure.services.endpoints import driver as node_driver
+from infrastructure.services.endpoints import require_set_up
 from infrastructure.services.errors import InvalidInput, NotPossible
 from infrastructure.services.onboarding.libvirt_settings import under_systemd
 from panel.accounts.models import User
@@ -50,7 +51,7 @@ def add(
         raise InvalidInput(f"There is no tier {tier}", advice="Choose tier 0, 1, 2 or 3.", field="tier")
     if not _PATH.fullmatch(path) or ".." in path:
         raise InvalidInput(f"{path[:80]!r} is no device", advice="Choose one of the list.", field="path")
-    _require_set_up(node)
+    require_set_up(node, field="node")
     current_facts(cluster)
     return enqueue(
         ADD,
@@ -67,7 +68,7 @@ def add(
 
 def offered(node: Node) -> list[Candidate]:
     """The devices of a node, asked now, for somebody who waits. Raises NotPossible, DriverError."""
-    _require_set_up(node)
+    require_set_up(node, field="node")
     try:
         return candidates(node_driver(node), seconds=OFFER_SECONDS)
     except TimedOut:
@@ -75,11 +76,6 @@ def offered(node: Node) -> list[Candidate]:
             f"{node} did not name its devices within {OFFER_SECONDS:g} s",
             advice="It is busy, or a device of it hangs. Try again, or choose another node.",
         ) from None
-
-
-def _require_set_up(node: Node) -> None:
-    if node.onboarded_at is None:
-        raise NotPossible(f"{node} is not set up yet", advice="Use Manage, Set up again.", field="node")
 
 
 def new_key() -> str:
