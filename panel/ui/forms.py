@@ -22,10 +22,14 @@ class Fields(forms.Form):
                 field.widget.attrs["aria-describedby"] = f"{self[name].auto_id}-help"
 
     def mark_errors(self) -> None:
-        """Outline the fields at fault; call it before an invalid form is shown again."""
-        for name in self.errors:
-            if name in self.fields:
-                attrs = self.fields[name].widget.attrs
+        """Outline the fields at fault, and begin at the first; call it before an invalid form is shown again."""
+        wrong = [name for name in self.fields if name in self.errors]
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("autofocus", None)
+            if name in wrong:
+                attrs = field.widget.attrs
+                if name == wrong[0]:
+                    attrs["autofocus"] = True
                 attrs["aria-invalid"] = "true"
                 attrs["class"] = f"{attrs.get('class', '')} bad".strip()
                 attrs["aria-describedby"] = f"{self[name].auto_id}-error"

@@ -23,7 +23,7 @@ HIGHEST_FULL = 97  # percent: beyond it a disk may have no room left to delete w
 Priority = Literal["low", "balanced", "high"]
 WORDS: dict[str, tuple[str, str]] = {
     "low": ("Low", "One move at a time with pauses between. Reads and writes notice little; healing takes longest."),
-    "balanced": ("Balanced", "Ceph's own values."),
+    "balanced": ("Balanced", "Ceph's own values: data heals at a steady pace, and reads and writes go first."),
     "high": ("High", "Several moves at once without pauses. Heals soonest; reads and writes may be much slower."),
 }
 _OPTIONS: dict[str, dict[str, str]] = {

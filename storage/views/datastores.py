@@ -1,5 +1,6 @@
 """Datastores: the list, one of them, adding and removing."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -7,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from infrastructure.models import Node
+from infrastructure.models import VE, Node
 from infrastructure.services.errors import InvalidInput, ServiceError
 from infrastructure.views.actions import NO_ROLE, Action
 from infrastructure.views.answers import put_error, refusal_answer
@@ -29,6 +30,7 @@ from tasks.errors import TaskConflict
 from tasks.models import TaskLock
 
 LIST = "storage:datastores"
+MOST_NAMED = 12
 _POLICY = ("tier", "mode", "domain")
 _SHOWN_WITHOUT_SCRIPT = ("name", "use", *_POLICY)
 
@@ -143,9 +145,27 @@ def datastore_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "promise": promise(row.policy),
         "remove": _remove_action(request, datastore),
         "nodes": node_rows(datastore, visible(request.user, "infrastructure.view", Node.objects.all())),
+        "ves": _users(request, datastore),
         "tasks": recent_tasks("datastore", datastore.pk),
     }
     return render_page(request, "storage/datastore.html", context, regions=("page-title", "tab-panel"))
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The VEs with disks on a datastore: the first of them, and how many more there are."""
+
+    ves: list[VE]
+    more: int
+
+    @property
+    def total(self) -> int:
+        return len(self.ves) + self.more
+
+
+def _users(request: HttpRequest, datastore: Datastore) -> Users:
+    found = list(visible(request.user, "infrastructure.view", datastores.users_of(datastore)))
+    return Users(found[:MOST_NAMED], max(0, len(found) - MOST_NAMED))
 
 
 def _find(pk: int) -> Datastore:
@@ -192,4 +212,5 @@ def _remove_dialog(request: HttpRequest, datastore: Datastore, form: RemoveForm,
     [row] = datastore_rows([datastore], _known(look)) if look is not None else [None]
     context: dict[str, Any] = page_context(request, datastore.name, look)
     context |= {"datastore": datastore, "row": row, "form": form, "remove": _remove_action(request, datastore)}
+    context["ves"] = _users(request, datastore)
     return render_page(request, "storage/datastore_remove.html", context, fallback="dialog", status=status)

@@ -73,7 +73,8 @@ def disk_devices(request: HttpRequest) -> HttpResponse:
     node = get_object_or_404(_nodes(request), pk=int(number) if fits else 0)
     context: dict[str, Any] = {"node": node, "entered": request.GET.get("path", "")}
     try:
-        context["devices"] = new_disk.offered(node)
+        context["devices"] = found = new_disk.offered(node)
+        context["none_fits"] = bool(found) and all(device.reason for device in found)
     except (DriverError, ServiceError) as error:
         context["failure"] = str(error)
     return render(request, "storage/disk_add.html#devices", context)

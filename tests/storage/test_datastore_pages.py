@@ -14,7 +14,7 @@ from storage.models import Attachment, Cluster, Datastore
 from storage.services import datastores
 from tasks.models import Task
 from tests.infrastructure.fake_nodes import run
-from tests.infrastructure.page_rows import make_node
+from tests.infrastructure.page_rows import make_node, make_ve
 from tests.storage.fake_clusters import Driven, driven
 
 LIST, ADD = "/storage/datastores/", "/storage/datastores/add/"
@@ -120,6 +120,9 @@ def test_a_name_at_fault_is_told_under_it(storage: Driven, client: Any) -> None:
     answer = client.post(ADD, CHOICE | {"name": "Fast One"})
     assert answer.status_code == 422
     assert "cannot be a datastore" in words(answer.content, '//*[@id="id_name-error"]')
+    # A keyboard goes on where the fault is, not at the top of the page.
+    [field] = html.fromstring(answer.content.decode()).xpath("//*[@autofocus]")
+    assert field.get("name") == "name"
 
 
 def test_without_script_the_choice_is_shown_by_a_get_without_the_token(storage: Driven, client: Any) -> None:
@@ -210,4 +213,20 @@ def test_it_says_on_which_nodes_it_is_and_why_not_on_others(
     assert nodes == "Attached primary Not yet Not attached libvirt cannot open the pool secondnode1 Not yet"
     assert words(client.get(LIST).content, f'//*[@id="row-datastore-{datastore.pk}"]').startswith(
         "Ready, not on 1 node fast"
+    )
+
+
+def test_it_names_the_ves_that_have_disks_on_it(storage: Driven, administrator: User, client: Any) -> None:
+    datastore, other = make(storage, administrator), make(storage, administrator, "fast2")
+    node = make_node("primary")
+    for name, pool in (("db", datastore.pool), ("web", datastore.pool), ("mail", other.pool)):
+        make_ve(name, node, disks=[{"target": "vda", "protocol": "rbd", "source": f"{pool}/{name}"}])
+
+    page = words(client.get(f"{LIST}{datastore.pk}/").content, '//section[@aria-label="Policy"]')
+    dialog = words(client.get(f"{LIST}{datastore.pk}/remove/").content, "//dialog")
+
+    assert "Used by db , web Created" in page
+    assert "2 VEs have disks on it. Move or delete these first, those of db , web" in dialog
+    assert "1 VE has disks on it. Move or delete these first, those of mail" in words(
+        client.get(f"{LIST}{other.pk}/remove/").content, "//dialog"
     )

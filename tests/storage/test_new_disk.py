@@ -261,6 +261,16 @@ def test_the_dialog_opens_without_asking_a_node_and_starts_the_task(
     }
 
 
+def test_a_node_of_which_no_device_fits_is_said_in_the_dialog(storage: Storage, host: DiskHost, client_of: Any) -> None:
+    client, node = client_of(storage.admin), Node.objects.get(name="primary")
+    host.device("sdd", mountpoints=["/srv"])
+    url, words = f"/storage/disks/add/devices/?node={node.pk}", "primary has no device that can be added."
+    assert words in client.get(url, **HTMX).content.decode()
+
+    host.device("sdb")
+    assert words not in client.get(url, **HTMX).content.decode()
+
+
 def test_without_a_device_the_dialog_says_so(storage: Storage, client_of: Any) -> None:
     node = Node.objects.get(name="primary")
     answer = client_of(storage.admin).post("/storage/disks/add/", {"node": str(node.pk), "tier": "2"}, **HTMX)
