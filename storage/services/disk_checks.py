@@ -76,10 +76,30 @@ def class_words(device_class: str) -> str:
 
 
 def _leaving(facts: ClusterFacts, disk: DiskFacts, classes: set[str]) -> Leaving:
-    used = {pool.rule for pool in facts.pools}
-    placing = [rule for rule in facts.rules if rule.name in used and rule.root in ("", ROOT)]
-    rules = {rule.name: rule for rule in placing if rule.device_class in classes}
-    return Leaving(facts, disk, rules)
+    """`classes`: device classes of which the disk leaves. A rule that cannot be judged may place data on it."""
+    used, above = {pool.rule for pool in facts.pools}, _above(facts, disk)
+
+    def concerned(rule: Rule) -> bool:
+        if _judged(rule):
+            return rule.device_class in classes
+        return not rule.root or (rule.root in above and rule.device_class in classes)
+
+    return Leaving(facts, disk, {rule.name: rule for rule in facts.rules if rule.name in used and concerned(rule)})
+
+
+def _judged(rule: Rule) -> bool:
+    """Whether the rule is of the simple kind that can be reckoned with."""
+    return rule.root == ROOT and rule.domain in DOMAIN_WORDS
+
+
+def _above(facts: ClusterFacts, disk: DiskFacts) -> set[str]:
+    """Names of the places that the disk lies in, its root among them."""
+    found, lies_in = set[str](), {child: bucket for bucket in facts.buckets for child in bucket.children}
+    at = lies_in.get(disk.id)
+    while at is not None and at.name not in found:
+        found.add(at.name)
+        at = lies_in.get(at.id)
+    return found
 
 
 def _runs(disk: DiskFacts) -> Check:
@@ -131,7 +151,7 @@ def _redundancy(leaving: Leaving) -> Check:
         return Check("redundancy", _TITLES["redundancy"], "unknown", text, "Move it below that root first.")
     for pool in leaving.pools:
         rule = leaving.rules[pool.rule]
-        if rule.domain not in DOMAIN_WORDS:
+        if not _judged(rule):
             text = f"The rule {rule.name} of {pool.name} is none that Mooring can judge"
             return Check("redundancy", _TITLES["redundancy"], "unknown", text, "Move that pool to another rule first.")
         have = len(_domains(topology, leaving.others(rule), rule.domain))

@@ -127,6 +127,24 @@ def test_a_rule_that_cannot_be_judged_is_not_guessed() -> None:
     assert by_key(disk_checks.tier_checks(facts, facts.disks[0]))["redundancy"].state == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("odd", "state"),
+    [
+        (Rule(5, "odd", coded=False), "unknown"),  # several takes: nobody knows of which class
+        (Rule(5, "odd", coded=False, root="primary", device_class="tier1", domain="osd"), "unknown"),
+        (Rule(5, "odd", coded=False, root="default", device_class="tier1", domain="datacenter"), "unknown"),
+        (Rule(5, "odd", coded=False, root="secondnode1", device_class="tier1", domain="osd"), "passed"),
+        (Rule(5, "odd", coded=False, root="elsewhere", domain="host"), "passed"),
+        (Rule(5, "odd", coded=False, root="default", device_class="tier2", domain="datacenter"), "passed"),
+        (Rule(5, "odd", coded=False, root="default", domain="host"), "passed"),  # whatever its class, the disk stays
+    ],
+)
+def test_a_change_of_tier_is_not_passed_by_rules_that_nobody_can_judge(odd: Rule, state: str) -> None:
+    facts = with_pool(rule="odd")
+    facts = replace(facts, rules=(*facts.rules, odd))
+    assert by_key(disk_checks.tier_checks(facts, facts.disks[0]))["redundancy"].state == state
+
+
 def test_a_failed_disk_may_go_although_it_does_not_run_and_needs_no_space() -> None:
     facts = with_pool(groups=Groups(total=2, states={"active+degraded": 2}, copies=10, degraded_copies=1))
     down = replace(facts.disks[0], up=False, used=100 * GIB)
