@@ -1,9 +1,11 @@
 """The store: samples go in, evenly spaced series come out."""
 
+import fcntl
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,6 +21,7 @@ log = structlog.get_logger("mooring.series")
 FUTURE_SECONDS = 2 * 3600
 # librrd is called by one thread at a time; a call takes about 20 µs.
 _library = threading.Lock()
+PATIENCE = 1.0  # seconds that a file may be held by another process; an update takes far less
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Store:
         try:
             with _library:
                 self._make_ready(path, int(at), COLUMNS[kind])
-                rrdtool.update(str(path), f"{int(at)}:{given}")
+                with _held(path, fcntl.LOCK_EX):
+                    rrdtool.update(str(path), f"{int(at)}:{given}")
         except rrdtool.OperationalError as error:
             return self._refused(path, int(at), str(error))
         except OSError as error:
@@ -93,7 +97,7 @@ class Store:
         end = int(time.time() if now is None else now) // archive.step * archive.step
         start = end - math.ceil(seconds / archive.step) * archive.step
         try:
-            with _library:
+            with _library, _held(path, fcntl.LOCK_SH):
                 if not is_sound(path, names):
                     return nothing
                 found = rrdtool.fetch(str(path), function, "-s", str(start), "-e", str(end), "-r", str(archive.step))
@@ -148,6 +152,26 @@ class Store:
         kept = path.with_suffix(f".broken-{int(time.time())}")
         path.replace(kept)
         log.error("a series file was set aside and begun anew", path=str(path), kept=str(kept), reason=why)
+
+
+@contextmanager
+def _held(path: Path, how: int) -> Iterator[None]:
+    """Let no other process change the file, nor read it with LOCK_EX.
+
+    librrd takes no lock to read: where a file is changed at that moment, it writes past what it made room for and ends
+    the process. Raises FileNotFoundError, and BlockingIOError when somebody else holds it for PATIENCE seconds.
+    """
+    end = time.monotonic() + PATIENCE
+    with path.open("rb") as file:
+        while True:
+            try:
+                fcntl.flock(file, how | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.001)
+        yield
 
 
 def _text(value: float | None) -> str:

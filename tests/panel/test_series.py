@@ -1,11 +1,17 @@
 """The round-robin store."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from panel.series import store as store_module
 from panel.series.layout import ARCHIVES, COLUMNS, shape
 from panel.series.store import Store
 
@@ -152,3 +158,50 @@ def test_files_of_nodes_and_ves_that_are_there_already_stay_valid() -> None:
 def test_what_has_no_columns_has_no_series(store: Store) -> None:
     with pytest.raises(ValueError, match="no series"):
         store.path("../etc", 1)
+
+
+@contextmanager
+def held(path: Path, how: int) -> Iterator[None]:
+    """As another process holds it: locks of this kind belong to who opened the file."""
+    with path.open("rb") as file:
+        fcntl.flock(file, how)
+        yield
+
+
+def test_a_file_is_not_read_while_it_is_written_nor_written_while_it_is_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "PATIENCE", 0.05)
+    fill(store, 600)
+    path = store.path("ve", 7)
+    with held(path, fcntl.LOCK_EX):
+        assert store.fetch("ve", 7, 300, now=NOW).times == ()
+    with held(path, fcntl.LOCK_SH):
+        assert len(store.fetch("ve", 7, 300, now=NOW).times) == 30
+        assert not store.append("ve", 7, {"cpu": 1.0}, NOW + 10)
+    assert store.append("ve", 7, {"cpu": 1.0}, NOW + 10)
+
+
+def _read(folder: Path, enough: Event) -> None:
+    while not enough.is_set():
+        for seconds in (300, 3600, 86400):
+            assert Store(folder).fetch("ve", 7, seconds, now=NOW).times
+
+
+def test_reading_a_file_that_another_process_writes_harms_neither(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the lock librrd ends the reading process within a second or two."""
+    monkeypatch.setattr(store_module, "PATIENCE", 30.0)
+    fill(store, 600)
+    fork = get_context("fork")
+    enough = fork.Event()
+    reader = fork.Process(target=_read, args=(tmp_path, enough))
+    reader.start()
+    for number in range(1, 5_000):
+        assert store.append("ve", 7, {"cpu": 1.0}, NOW + 10 * number)
+        if not reader.is_alive():
+            break
+    enough.set()
+    reader.join()
+    assert reader.exitcode == 0
