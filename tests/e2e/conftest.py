@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,34 @@ def query(manage: Callable[..., str]) -> Callable[[str], Any]:
         return json.loads(manage("shell", "-c", code).rsplit("@@", 1)[1])
 
     return ask
+
+
+def wait_for_all_tasks(query: Callable[[str], Any]) -> None:
+    """Return when no task is open."""
+    deadline = time.monotonic() + 180
+    while query("Task.objects.filter(state__in=['waiting', 'queued', 'running']).count()"):
+        assert time.monotonic() < deadline, "tasks are open since 180 s"
+        time.sleep(1)
+
+
+_HOME = """
+from infrastructure.models import Node, VE
+from infrastructure.services import migration
+ve, home = VE.objects.get(name="vmtest"), Node.objects.get(name="primary")
+ve.node == home or migration.start(user=None, ve=ve, target=home)
+"""
+
+
+@pytest.fixture
+def vmtest_on_primary(manage: Callable[..., str], query: Callable[[str], Any]) -> Iterator[None]:
+    """It runs there when the test begins, and afterwards."""
+
+    def bring_home() -> None:
+        wait_for_all_tasks(query)
+        manage("shell", "-c", _HOME)
+        wait_for_all_tasks(query)
+        assert query("VE.objects.get(name='vmtest').node.name") == "primary"
+
+    bring_home()
+    yield
+    bring_home()

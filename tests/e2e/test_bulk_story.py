@@ -1,14 +1,13 @@
 """Three machines migrated in bulk by an Operator, while a Viewer watches the same tasks and can do nothing."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.e2e.conftest import make_user, sign_in
+from tests.e2e.conftest import make_user, sign_in, wait_for_all_tasks
 from tests.e2e.lab import Lab
 
 pytestmark = pytest.mark.e2e
@@ -67,16 +66,9 @@ def _each(manage: Callable[..., str], query: Callable[[str], Any], statement: st
         "    ve, node = VE.objects.select_related('node').get(name=name), Node.objects.get(name=home)\n"
         f"    {statement}"
     )
-    _wait_for_all(query)
+    wait_for_all_tasks(query)
     manage("shell", "-c", code)
-    _wait_for_all(query)
-
-
-def _wait_for_all(query: Callable[[str], Any]) -> None:
-    deadline = time.monotonic() + 180
-    while query("Task.objects.filter(state__in=['waiting', 'queued', 'running']).count()"):
-        assert time.monotonic() < deadline, "tasks are open since 180 s"
-        time.sleep(1)
+    wait_for_all_tasks(query)
 
 
 def _signed_in(open_context: Callable[..., BrowserContext], name: str) -> Page:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,33 +13,6 @@ from tests.e2e.lab import Lab
 from tests.e2e.test_migration_story import connected, console_text_appears, wait_in_guest
 
 pytestmark = pytest.mark.e2e
-
-_HOME = """
-from infrastructure.models import Node, VE
-from infrastructure.services import migration
-ve, home = VE.objects.get(name="vmtest"), Node.objects.get(name="primary")
-ve.node == home or migration.start(user=None, ve=ve, target=home)
-"""
-
-
-@pytest.fixture
-def vmtest_on_primary(manage: Callable[..., str], query: Callable[[str], Any]) -> Iterator[None]:
-    def bring_home() -> None:
-        _wait_for_all(query)
-        manage("shell", "-c", _HOME)
-        _wait_for_all(query)
-        assert query("VE.objects.get(name='vmtest').node.name") == "primary"
-
-    bring_home()
-    yield
-    bring_home()
-
-
-def _wait_for_all(query: Callable[[str], Any]) -> None:
-    deadline = time.monotonic() + 180
-    while query("Task.objects.filter(state__in=['waiting', 'queued', 'running']).count()"):
-        assert time.monotonic() < deadline, "tasks are open since 180 s"
-        time.sleep(1)
 
 
 def sign_in(keys: Keys, secret: str) -> None:
