@@ -84,9 +84,9 @@ CAPABILITIES: tuple[tuple[str, str], ...] = (
 )
 
 
-def capability_words(capabilities: Sequence[tuple[str, str]] = CAPABILITIES) -> tuple[str, ...]:
+def capability_words(capabilities: Sequence[tuple[str, str]]) -> list[str]:
     """The capabilities as they follow the user in `ceph auth get-or-create client.mooring …` and `ceph auth caps`."""
-    return tuple(word for pair in capabilities for word in pair)
+    return [word for pair in capabilities for word in pair]
 
 
 def conf(access: Access) -> dict[str, str]:

@@ -35,7 +35,6 @@ def flow(status: Mapping[str, Any]) -> Flow:
         read_ops=real(told, "read_op_per_sec"),
         write_ops=real(told, "write_op_per_sec"),
         recovery_bytes=real(told, "recovering_bytes_per_sec"),
-        recovery_objects=real(told, "recovering_objects_per_sec"),
     )
 
 
@@ -109,7 +108,6 @@ def _disk(
         groups=whole(figures, "pgs"),
         # What a disk that is down took for its last writes says nothing of now.
         commit_ms=real(latency, "commit_latency_ms") if up and latency else None,
-        apply_ms=real(latency, "apply_latency_ms") if up and latency else None,
         device=text(about, "bluestore_bdev_devices") or text(about, "devices"),
         rotational=rotational == "1" if rotational else None,
         version=text(about, "ceph_version_short"),

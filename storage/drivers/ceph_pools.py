@@ -60,7 +60,6 @@ def _pool(row: dict[str, Any], figures: dict[str, Any], chunks: Mapping[str, int
         used=whole(figures, "bytes_used"),
         available=whole(figures, "max_avail"),
         objects=whole(figures, "objects"),
-        quota=whole(row, "quota_max_bytes"),
     )
 
 

@@ -70,7 +70,6 @@ class DiskFacts:
     used: int = 0
     groups: int = 0  # placement groups on it
     commit_ms: float | None = None
-    apply_ms: float | None = None
     device: str = ""  # "sdb"
     rotational: bool | None = None
     version: str = ""
@@ -115,7 +114,6 @@ class PoolFacts:
     used: int = 0  # raw space taken
     available: int = 0  # what users can still write, as Ceph reckons
     objects: int = 0
-    quota: int = 0  # bytes; 0 without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,6 @@ class Flow:
     read_ops: float = 0.0
     write_ops: float = 0.0
     recovery_bytes: float = 0.0
-    recovery_objects: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,6 @@ class FakeCluster(FakeFiles, FakePlaces):
             used=used,
             groups=8,
             commit_ms=1.0,
-            apply_ms=1.0,
             device=f"sd{chr(ord('b') + number % 20)}",
             rotational=device_class in ("tier0", "tier1", "hdd"),
             version=self.version,

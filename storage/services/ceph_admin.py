@@ -12,7 +12,7 @@ from typing import Any
 
 from infrastructure.drivers.base import Completed, HostDriver
 from infrastructure.models import Node
-from storage.drivers.ceph_access import CAPABILITIES
+from storage.drivers.ceph_access import CAPABILITIES, capability_words
 from storage.drivers.matching import FILESYSTEM, VOLUMES
 from tasks.errors import JobFailed
 
@@ -91,7 +91,7 @@ def user(host: HostDriver, node: Node, name: str) -> User | None:
 
 
 def make_command(name: str, capabilities: Capabilities) -> list[str]:
-    return ["ceph", "auth", "get-or-create", f"client.{name}", *_words(capabilities)]
+    return ["ceph", "auth", "get-or-create", f"client.{name}", *capability_words(capabilities)]
 
 
 def make_user(host: HostDriver, node: Node, name: str, capabilities: Capabilities) -> User:
@@ -102,7 +102,7 @@ def make_user(host: HostDriver, node: Node, name: str, capabilities: Capabilitie
 
 
 def allow_command(name: str, capabilities: Capabilities) -> list[str]:
-    return ["ceph", "auth", "caps", f"client.{name}", *_words(capabilities)]
+    return ["ceph", "auth", "caps", f"client.{name}", *capability_words(capabilities)]
 
 
 def allow(host: HostDriver, node: Node, name: str, capabilities: Capabilities) -> None:
@@ -119,10 +119,6 @@ def remove_user(host: HostDriver, node: Node, name: str) -> None:
     """Take the user's key away; nothing happens when there is no such user."""
     argv = remove_command(name)
     _require(node, argv, _ask(host, argv))
-
-
-def _words(capabilities: Capabilities) -> list[str]:
-    return [word for pair in capabilities for word in pair]
 
 
 def _readable(host: HostDriver, path: str) -> bool:

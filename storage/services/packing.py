@@ -26,7 +26,7 @@ from storage.drivers.facts import (
 )
 from storage.models import Cluster, Disk
 
-FORMAT = 1
+FORMAT = 2
 _IN_STATUS = (
     *("fsid", "version", "health", "checks", "daemons", "rules", "groups", "flow", "space", "space_by_class"),
     *("ratios", "flags", "recovery", "manager_answers"),
@@ -60,7 +60,7 @@ def disk_columns(facts: DiskFacts) -> dict[str, Any]:
 
 
 def unpacked(cluster: Cluster, disks: Iterable[Disk]) -> ClusterFacts:
-    """The facts again; what a disk's row does not keep (apply_ms, the same as commit_ms on BlueStore) is None."""
+    """The facts again."""
     status: dict[str, Any] = cluster.status
     return ClusterFacts(
         fsid=status["fsid"],

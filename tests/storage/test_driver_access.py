@@ -79,7 +79,7 @@ def test_the_capabilities_name_each_command_and_only_the_panels_names() -> None:
     )
     assert all(any(words in part for words in narrow_enough) for part in narrow)
 
-    assert ceph_access.capability_words()[::2] == ("mon", "mgr", "osd", "mds")
+    assert [daemons for daemons, _ in ceph_access.CAPABILITIES] == ["mon", "mgr", "osd", "mds"]
 
 
 def test_what_may_be_removed_from_the_map_is_no_disk() -> None:

@@ -50,7 +50,7 @@ def with_a_disk_down() -> Cluster:
         copies=768,
         degraded_copies=80,
     )
-    flow = Flow(recovery_bytes=8 * 1024**2, recovery_objects=2)
+    flow = Flow(recovery_bytes=8 * 1024**2)
     disks = (*facts.disks[:8], down)
     return make_cluster(
         facts=replace(facts, health="HEALTH_WARN", checks=checks, disks=disks, groups=groups, flow=flow)
