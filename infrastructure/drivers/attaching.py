@@ -20,17 +20,6 @@ class RbdPool:
     secret: str
 
 
-@dataclass(frozen=True, slots=True)
-class PoolState:
-    """A storage pool as libvirt has it; sizes in bytes, as of libvirt's last look at it."""
-
-    name: str
-    uuid: str
-    active: bool
-    capacity: int = 0
-    available: int = 0
-
-
 class Attacher(Protocol):
     """All are idempotent: they ask libvirt first. What is there under the name with another UUID is a Conflict."""
 
@@ -49,8 +38,5 @@ class Attacher(Protocol):
         It does not start with libvirtd: libvirtd would wait for Ceph before it answers anybody.
         """
 
-    def drop_pool(self, name: str, uuid: str) -> bool:
-        """Stop and forget the pool; its content stays. False when there is none."""
-
-    def storage_pools(self) -> tuple[PoolState, ...]:
-        """The storage pools that the node's libvirt knows, by name."""
+    def drop_pool(self, uuid: str) -> bool:
+        """Stop and forget the pool, whatever it is called; its content stays. False when there is none."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from infrastructure.drivers.attaching import Attacher, PoolState, RbdPool
+from infrastructure.drivers.attaching import Attacher, RbdPool
 from infrastructure.drivers.errors import (
     Aborted,
     Conflict,
@@ -81,7 +81,6 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "Outcome",
-    "PoolState",
     "PowerControl",
     "RbdPool",
     "Refused",

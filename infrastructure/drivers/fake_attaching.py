@@ -1,6 +1,6 @@
 """The part of the fake node that keeps secrets and storage pools."""
 
-from infrastructure.drivers.attaching import PoolState, RbdPool
+from infrastructure.drivers.attaching import RbdPool
 from infrastructure.drivers.errors import Conflict
 
 
@@ -34,14 +34,12 @@ class FakeAttaching:
         self.pools[pool.name] = pool
         return fresh
 
-    def drop_pool(self, name: str, uuid: str) -> bool:
+    def drop_pool(self, uuid: str) -> bool:
         self._enter("drop_pool")
-        self._refuse_other(name, uuid)
-        return self.pools.pop(name, None) is not None
-
-    def storage_pools(self) -> tuple[PoolState, ...]:
-        self._enter("storage_pools")
-        return tuple(PoolState(pool.name, pool.uuid, active=True) for _, pool in sorted(self.pools.items()))
+        there = [name for name, pool in self.pools.items() if pool.uuid == uuid]
+        for name in there:
+            del self.pools[name]
+        return bool(there)
 
     def _refuse_other(self, name: str, uuid: str) -> None:
         if name in self.pools and self.pools[name].uuid != uuid:

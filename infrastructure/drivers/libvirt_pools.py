@@ -10,7 +10,7 @@ from typing import TypeVar
 import libvirt
 from lxml import etree
 
-from infrastructure.drivers.attaching import PoolState, RbdPool
+from infrastructure.drivers.attaching import RbdPool
 from infrastructure.drivers.base import remaining
 from infrastructure.drivers.errors import Conflict
 from infrastructure.drivers.facts import VEKind
@@ -43,11 +43,8 @@ class LibvirtPools:
     def keep_pool(self, pool: RbdPool) -> bool:
         return self._call(lambda conn: _keep_pool(conn, pool), "start the storage pool")
 
-    def drop_pool(self, name: str, uuid: str) -> bool:
-        return self._call(lambda conn: _drop_pool(conn, name, uuid), "forget the storage pool")
-
-    def storage_pools(self) -> tuple[PoolState, ...]:
-        return self._call(_states, "list its storage pools")
+    def drop_pool(self, uuid: str) -> bool:
+        return self._call(lambda conn: _drop_pool(conn, uuid), "forget the storage pool")
 
     def drop(self) -> None:
         """Give the connection up without waiting for the node."""
@@ -82,11 +79,8 @@ class PoolCalls:
     def keep_pool(self, pool: RbdPool) -> bool:
         return self._pools.keep_pool(pool)
 
-    def drop_pool(self, name: str, uuid: str) -> bool:
-        return self._pools.drop_pool(name, uuid)
-
-    def storage_pools(self) -> tuple[PoolState, ...]:
-        return self._pools.storage_pools()
+    def drop_pool(self, uuid: str) -> bool:
+        return self._pools.drop_pool(uuid)
 
 
 def pool_xml(pool: RbdPool) -> str:
@@ -172,8 +166,8 @@ def _keep_pool(connection: "libvirt.virConnect", wanted: RbdPool) -> bool:
     return True
 
 
-def _drop_pool(connection: "libvirt.virConnect", name: str, uuid: str) -> bool:
-    pool = _pool(connection, name, uuid)
+def _drop_pool(connection: "libvirt.virConnect", uuid: str) -> bool:
+    pool = _found(lambda: connection.storagePoolLookupByUUIDString(uuid))
     if pool is None:
         return False
     _stop(pool)
@@ -182,13 +176,8 @@ def _drop_pool(connection: "libvirt.virConnect", name: str, uuid: str) -> bool:
 
 
 def _pool(connection: "libvirt.virConnect", name: str, uuid: str) -> "libvirt.virStoragePool | None":
-    try:
-        pool = connection.storagePoolLookupByName(name)
-    except libvirt.libvirtError as error:
-        if is_code(error, libvirt.VIR_ERR_NO_STORAGE_POOL):
-            return None
-        raise
-    if pool.UUIDString() != uuid:
+    pool = _found(lambda: connection.storagePoolLookupByName(name))
+    if pool is not None and pool.UUIDString() != uuid:
         raise Conflict(
             f"the node has another storage pool named {name}",
             code="pool-name-taken",
@@ -197,14 +186,15 @@ def _pool(connection: "libvirt.virConnect", name: str, uuid: str) -> "libvirt.vi
     return pool
 
 
+def _found(look: "Callable[[], libvirt.virStoragePool]") -> "libvirt.virStoragePool | None":
+    try:
+        return look()
+    except libvirt.libvirtError as error:
+        if is_code(error, libvirt.VIR_ERR_NO_STORAGE_POOL):
+            return None
+        raise
+
+
 def _stop(pool: "libvirt.virStoragePool") -> None:
     if pool.isActive():
         pool.destroy()
-
-
-def _states(connection: "libvirt.virConnect") -> tuple[PoolState, ...]:
-    found = []
-    for pool in connection.listAllStoragePools():
-        _state, capacity, _allocation, available = pool.info()
-        found.append(PoolState(pool.name(), pool.UUIDString(), bool(pool.isActive()), capacity, available))
-    return tuple(sorted(found, key=lambda state: state.name))

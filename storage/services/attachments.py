@@ -229,7 +229,7 @@ def _keep_mount(host: HostDriver, row: Attachment, datastore: Datastore) -> None
 
 def _drop(host: HostDriver, row: Attachment) -> None:
     if row.kind != Use.FILES:
-        host.drop_pool(row.name, str(row.uuid))
+        host.drop_pool(str(row.uuid))
         return
     mounts.drop(host, row.name.removeprefix(PREFIX))
     if not Attachment.objects.filter(node=row.node, kind=Use.FILES, wanted=True).exists():

@@ -298,8 +298,7 @@ def test_a_storage_key_and_a_pool_are_kept_and_forgotten_once(subject: Subject) 
     assert subject.driver.drop_secret(SECRET) is True
     assert SECRET not in subject.driver.secrets()
     assert subject.driver.drop_secret(SECRET) is False
-    assert subject.driver.drop_pool("contract", SECRET) is False
-    assert "contract" not in {pool.name for pool in subject.driver.storage_pools()}
+    assert subject.driver.drop_pool(SECRET) is False
 
 
 def _lifecycle(seen: list[DomainEvent], uuid: str) -> list[DomainEvent]:

@@ -170,6 +170,16 @@ def test_a_key_that_cannot_be_decrypted_is_said_of_the_datastore(cluster: Cluste
     assert row.reason.startswith("The key of storage1 for nodes cannot be decrypted. Connect the cluster again")
 
 
+def test_a_pool_of_others_that_took_the_name_is_left_and_forgotten(cluster: Cluster, nodes: Nodes) -> None:
+    datastore = make_datastore(cluster)
+    attachments.reconcile(nodes.rows["primary"])
+    other = nodes.primary.pools["mooring-fast"] = RbdPool("mooring-fast", "0" * 32, "x", (), "", "")
+    attachments.release(datastore)
+    datastore.delete()
+    assert attachments.reconcile(nodes.rows["primary"]).failed == ()
+    assert (nodes.primary.pools, states()) == ({"mooring-fast": other}, {})
+
+
 def test_the_key_is_in_no_command(cluster: Cluster, nodes: Nodes) -> None:
     datastore = Datastore.objects.select_related("cluster").get(pk=make_datastore(cluster).pk)
     words = " ".join(word for argv in attachments.commands(datastore, nodes.rows["primary"]) for word in argv)
