@@ -43,6 +43,22 @@ def test_the_last_disk_of_its_tier_on_a_host_that_a_pool_needs_may_not_go() -> N
     assert check.fix.startswith("Add a disk of tier 2 to another host")
 
 
+def test_the_last_disks_that_a_pool_over_disks_needs_may_not_go() -> None:
+    rule = Rule(3, "mooring-t2.osd", coded=False, root="default", device_class="tier2", domain="osd")
+    facts = replace(with_pool(rule=rule.name), rules=(rule,))
+    check = by_key(disk_checks.release_checks(facts, facts.disks[1]))["redundancy"]
+
+    assert check.text == "vms needs 3 disks of tier 2, and without CS1 there are 2"
+    assert check.fix.startswith("Add a disk of tier 2 anywhere")
+
+
+@pytest.mark.parametrize(("up", "words"), [(True, "CS0 is online"), (False, "CS0 does not run")])
+def test_a_disk_may_leave_whether_it_runs_or_not(up: bool, words: str) -> None:
+    facts = with_pool(size=2)
+    check = by_key(disk_checks.release_checks(facts, replace(facts.disks[0], up=up)))["disk"]
+    assert (check.state, check.text) == ("passed", words)
+
+
 def test_pools_of_another_tier_do_not_hold_it() -> None:
     facts = with_pool(rule="mooring-tier1-host")
     checks = by_key(disk_checks.tier_checks(facts, facts.disks[1]))
