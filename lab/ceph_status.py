@@ -12,28 +12,30 @@ _LIMIT = 5.0  # seconds for a quorum to answer
 
 
 def report(instance: Instance) -> dict[str, Any] | None:
-    """{"fsid", "disks", "one_tier", "health", "monitors": [{"name", "quorum"}], "managers": [{"name", "state"}],
+    """{"fsid", "disks", "one_tier", "health", "why", "monitors": [{"name", "quorum"}], "managers": [{"name", "state"}],
     "osds": [{"id", "node", "tier", "up", "in", "disk"}]}, or None before the first up.
 
-    "health" is Ceph's word, or None when no quorum answers; what only the cluster knows is None then too. "state" is
-    "active", "standby" or "down"; "disk" is "on" or "off".
+    "health" is Ceph's word, or None when it does not answer, with "why"; what only the cluster knows is None then too.
+    "state" is "active", "standby" or "down"; "disk" is "on" or "off".
     """
     choice = instance.storage
     if choice is None:
         return None
     known: dict[str, Any] = {"health": None, "quorum": [], "managers": {}, "osds": {}, "tiers": {}}
-    if ceph_cluster.quorum_possible(instance):
+    why = "" if ceph_cluster.quorum_possible(instance) else "no quorum is possible: two nodes need power and link"
+    if not why:
         try:
             with ceph_client.connected(instance, timeout=_LIMIT) as client:
                 known = _ask(client)
-        except LabError:
-            pass
+        except LabError as error:
+            why = str(error)
     silent = known["health"] is None
     return {
         "fsid": ceph_conf.fsid(instance),
         "disks": choice.disks,
         "one_tier": choice.one_tier,
         "health": known["health"],
+        "why": why,
         "monitors": [{"name": name, "quorum": name in known["quorum"]} for name in ceph_layout.MONITORS],
         "managers": [
             {"name": name, "state": None if silent else known["managers"].get(name, "down")}
@@ -74,7 +76,7 @@ def table(data: dict[str, Any]) -> list[str]:
     quorum = ", ".join(entry["name"] for entry in data["monitors"] if entry["quorum"])
     managers = ", ".join(f"{entry['name']} {entry['state'] or '?'}" for entry in data["managers"])
     lines = [
-        f"Storage {data['fsid']}: {data['health'] or 'no quorum answers'}",
+        f"Storage {data['fsid']}: {data['health'] or data['why']}",
         f"{'':<12} monitors in quorum: {quorum or 'none'}; managers: {managers}",
     ]
     for osd in data["osds"]:

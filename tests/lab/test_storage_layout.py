@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from lab import ceph_conf, ceph_layout
+from lab import ceph_client, ceph_cluster, ceph_conf, ceph_layout, ceph_status
 from lab.errors import LabError
 from lab.instance import Instance, StorageChoice
 
@@ -76,6 +76,17 @@ def test_ceph_conf_names_the_three_monitors_at_the_labs_own_addresses() -> None:
         assert f"[v2:10.78.7.{host}:3300,v1:10.78.7.{host}:6789]" in text
     assert f"fsid = {ceph_conf.fsid(Instance('y', identity=uuid.UUID(int=1)))}\n" in text
     assert "{" not in text
+
+
+def test_a_status_without_an_answer_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_instance: Instance, *, timeout: float) -> None:
+        raise LabError("python3-rados is not installed")
+
+    monkeypatch.setattr(ceph_cluster, "quorum_possible", lambda _: True)
+    monkeypatch.setattr(ceph_client, "connected", refuse)
+    data = ceph_status.report(Instance("x", subnet=7, storage=StorageChoice(3)))
+    assert data is not None and data["health"] is None
+    assert ceph_status.table(data)[0].endswith(": python3-rados is not installed")
 
 
 def test_no_two_keys_are_equal() -> None:
