@@ -14,7 +14,7 @@ from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.accounts.models import User
 from panel.ui.format import count
 from storage.choices import DatastoreState, Use
-from storage.drivers.facts import DOMAINS, TIERS, PoolFacts
+from storage.drivers.facts import DOMAINS, PoolFacts
 from storage.drivers.matching import MOST_ENTRIES
 from storage.models import Cluster, Datastore, StorageRevision
 from storage.pool_layout import PoolLayout, layout
@@ -46,8 +46,7 @@ def clean_name(name: str) -> str:
 
 def clean_policy(tier: int, mode: str, domain: str) -> Policy:
     """A policy that exists; whether it fits is policies.check's to say. InvalidInput otherwise."""
-    if tier not in TIERS:
-        raise InvalidInput(f"There is no tier {tier}", advice="Choose tier 0, 1, 2 or 3.", field="tier")
+    policies.require_tier(tier)
     if domain not in DOMAINS:
         raise InvalidInput("There is no such failure domain", advice="Choose one of the list.", field="domain")
     if mode not in MODES:

@@ -9,10 +9,11 @@ from infrastructure.services.errors import InvalidInput, NotPossible
 from infrastructure.services.preflight import Check
 from panel.accounts.models import User
 from panel.ui.format import space
-from storage.drivers.facts import TIERS, ClusterFacts, DiskFacts
+from storage.drivers.facts import ClusterFacts, DiskFacts
 from storage.models import Disk
 from storage.services import chunk_service, disk_checks
 from storage.services.freshness import current_facts
+from storage.services.policies import require_tier
 from tasks.models import Task, TaskLock
 from tasks.services import Target, enqueue
 
@@ -26,8 +27,7 @@ def change_tier(*, user: User | None, disk: Disk, tier: int, request: HttpReques
     Raises PermissionDenied, InvalidInput, TaskConflict; NotPossible with the figures when a check does not pass.
     """
     authorize(user=user, permission=PERMISSION, action=TIER, obj=disk, request=request)
-    if tier not in TIERS:
-        raise InvalidInput(f"There is no tier {tier}", advice="Choose tier 0, 1, 2 or 3.", field="tier")
+    require_tier(tier)
     if not is_held(disk):
         if disk.tier == tier:
             raise InvalidInput(f"{disk} is in tier {tier} already", advice="Choose another tier.", field="tier")

@@ -22,12 +22,12 @@ from infrastructure.services.endpoints import require_set_up
 from infrastructure.services.errors import InvalidInput, NotPossible
 from infrastructure.services.onboarding.libvirt_settings import under_systemd
 from panel.accounts.models import User
-from storage.drivers.facts import TIERS
 from storage.models import Cluster
 from storage.services.candidates import Candidate, candidates
 from storage.services.chunk_service import ChunkService, Tell
 from storage.services.disks import PERMISSION
 from storage.services.freshness import current_facts
+from storage.services.policies import require_tier
 from tasks.models import Task
 from tasks.services import Target, enqueue
 
@@ -47,8 +47,7 @@ def add(
     Raises PermissionDenied, InvalidInput, NotPossible, TaskConflict.
     """
     authorize(user=user, permission=PERMISSION, action=ADD, obj=cluster, request=request)
-    if tier not in TIERS:
-        raise InvalidInput(f"There is no tier {tier}", advice="Choose tier 0, 1, 2 or 3.", field="tier")
+    require_tier(tier)
     if not _PATH.fullmatch(path) or ".." in path:
         raise InvalidInput(f"{path[:80]!r} is no device", advice="Choose one of the list.", field="path")
     require_set_up(node, field="node")

@@ -7,7 +7,7 @@ are installed. Sizes are bytes.
 from dataclasses import dataclass
 from functools import cached_property
 
-from infrastructure.services.errors import NotPossible
+from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.ui.format import percent, space
 from storage.drivers.facts import TIERS, ClusterFacts, DiskFacts
 from storage.placement import Place, Topology, takes_data
@@ -16,6 +16,12 @@ from storage.redundancy import DOMAIN_WORDS, MODES, Mode, Policy, counted, large
 DEFAULT_MODE = "r3"
 DEFAULT_DOMAIN = "host"
 _TIERS_BY_USE = (1, 2, 0, 3)  # the tier for virtual environments first
+
+
+def require_tier(number: int) -> None:
+    """InvalidInput for a tier that no cluster has."""
+    if number not in TIERS:
+        raise InvalidInput(f"There is no tier {number}", advice="Choose tier 0, 1, 2 or 3.", field="tier")
 
 
 @dataclass(frozen=True, slots=True)
