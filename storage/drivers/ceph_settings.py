@@ -12,6 +12,7 @@ _MARKS = (
     ("osd set-backfillfull-ratio", "backfillfull_ratio", "backfill_full"),
     ("osd set-full-ratio", "full_ratio", "full"),
 )
+_SAME = 1e-6  # marks are single-precision in Ceph's map
 
 
 def recovery(dump: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -57,12 +58,10 @@ def set_options(ask: Round, options: Mapping[str, str | None]) -> bool:
 def set_marks(ask: Round, ratios: Ratios) -> bool:
     dump = ask.ask_one("osd dump")
     there = {name: real(dump, key) for _, key, name in _MARKS}
-    # Raised from the top, lowered from the bottom: so that they are in order at every moment.
-    marks = _MARKS if ratios.near_full < there["near_full"] else tuple(reversed(_MARKS))
-    changed = False
-    for command, _, name in marks:
-        wanted = getattr(ratios, name)
-        if abs(wanted - there[name]) > 1e-6:
-            ask.do(command, ratio=wanted)
-            changed = True
-    return changed
+    wanted = {name: getattr(ratios, name) for name in there}
+    # Raised from the top, then lowered from the bottom: so that they are in order at every moment.
+    raised = [mark for mark in reversed(_MARKS) if wanted[mark[2]] - there[mark[2]] > _SAME]
+    lowered = [mark for mark in _MARKS if there[mark[2]] - wanted[mark[2]] > _SAME]
+    for command, _, name in (*raised, *lowered):
+        ask.do(command, ratio=wanted[name])
+    return bool(raised or lowered)
