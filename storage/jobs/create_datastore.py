@@ -19,6 +19,7 @@ from storage.jobs.datastore_steps import (
     locks,
     make,
     reconcile_nodes,
+    stays,
 )
 from storage.models import Datastore
 from storage.pool_layout import FILES, PoolLayout, is_ours, marks
@@ -143,7 +144,7 @@ def _make_pools(run: TaskRun, datastore: Datastore, wanted: PoolLayout, cluster:
 def forget(run: TaskRun, *, datastore_id: int) -> None:
     """The row stays, so that the task can be tried again; it says that there is no datastore."""
     datastore = Datastore.objects.filter(pk=datastore_id).first()
-    if datastore is not None and not _stays(run, datastore):
+    if datastore is not None and not stays(run, datastore):
         with run.atomic():
             set_state(datastore, DatastoreState.FAILED)
 
@@ -152,7 +153,7 @@ def forget(run: TaskRun, *, datastore_id: int) -> None:
 def unshare(run: TaskRun, *, datastore_id: int) -> None:
     """Take back the rule and profile, unless others use them."""
     datastore = find(datastore_id)
-    if not _stays(run, datastore):
+    if not stays(run, datastore):
         drop_shared(run, datastore, driver_of(run, datastore))
 
 
@@ -160,13 +161,5 @@ def unshare(run: TaskRun, *, datastore_id: int) -> None:
 def unmake_pool(run: TaskRun, *, datastore_id: int, pool: str) -> None:
     """Take back a pool that this task may have made: ours and empty. Any other is left."""
     datastore = find(datastore_id)
-    if not _stays(run, datastore):
+    if not stays(run, datastore):
         drop_pool(run, datastore, driver_of(run, datastore), pool)
-
-
-def _stays(run: TaskRun, datastore: Datastore) -> bool:
-    """Whether it became ready before the task failed: nodes and VMs may use it by now."""
-    ready = datastore.state == DatastoreState.READY
-    if ready:
-        run.line(f"{datastore} is ready and stays")
-    return ready

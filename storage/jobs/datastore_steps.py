@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from django.db.models import QuerySet
+
 from infrastructure.choices import NodeState
 from infrastructure.drivers.base import Conflict
 from infrastructure.models import Node
@@ -17,6 +19,8 @@ from storage.services.datastores import holds_files, layout_of, used_by
 from storage.services.pool_commands import Commands
 from tasks.errors import JobFailed
 from tasks.runner import Step, TaskRun
+
+KEEPING = (DatastoreState.CREATING, DatastoreState.READY, DatastoreState.PARTLY)
 
 
 def find(datastore_id: int) -> Datastore:
@@ -104,6 +108,14 @@ def refuse_used(datastore: Datastore, cluster: StorageCluster) -> None:
         raise holds_files(held, datastore) if datastore.use == FILES else used_by(held, datastore)
 
 
+def stays(run: TaskRun, datastore: Datastore) -> bool:
+    """Whether it became ready before the task failed: nodes and VMs may use it by now."""
+    ready = datastore.state == DatastoreState.READY
+    if ready:
+        run.line(f"{datastore} is ready and stays")
+    return ready
+
+
 def reconcile_nodes(run: TaskRun, datastore: Datastore, nodes: Iterable[Node]) -> None:
     """Have nodes attach or let go of what they should now. One that cannot is told; the collector goes on trying."""
     ready, online = datastore.state == DatastoreState.READY, []
@@ -136,14 +148,23 @@ def drop_pool(run: TaskRun, datastore: Datastore, cluster: StorageCluster, pool:
     return True
 
 
+def needing(datastore: Datastore) -> QuerySet[Datastore]:
+    """The other datastores of the cluster that need what they share with it.
+
+    One that failed does not: what it needs is made again when its task is. Nor does one that is being removed: what its
+    pools still use is found by them.
+    """
+    return Datastore.objects.filter(cluster=datastore.cluster, state__in=KEEPING).exclude(pk=datastore.pk)
+
+
 def drop_shared(run: TaskRun, datastore: Datastore, cluster: StorageCluster) -> None:
     """Remove the rule, and the profile of a code, unless another datastore or pool uses them, or they are not ours.
 
-    Another datastore counts from the moment its row is there, before it has pools.
+    Another datastore counts from the moment its row is there, before it has pools; see `needing`.
     """
     wanted = layout_of(datastore)
-    rows = Datastore.objects.filter(cluster=datastore.cluster, tier=datastore.tier, domain=datastore.domain)
-    others = set(rows.exclude(pk=datastore.pk).values_list("mode", flat=True))
+    rows = needing(datastore).filter(tier=datastore.tier, domain=datastore.domain)
+    others = set(rows.values_list("mode", flat=True))
     pools = [pool for pool in cluster.pools() if pool.name not in wanted.pools]
     profile = wanted.profile
     if profile is not None and profile in cluster.profiles():

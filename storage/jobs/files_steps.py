@@ -6,7 +6,7 @@ from storage.choices import DatastoreState
 from storage.drivers.base import StorageCluster
 from storage.drivers.facts import DOMAINS, FilesystemFacts, Rule
 from storage.drivers.matching import FILESYSTEM
-from storage.jobs.datastore_steps import data_pools, driver_of, find, has_place, make, refuse_used, show
+from storage.jobs.datastore_steps import data_pools, driver_of, find, has_place, make, needing, refuse_used, show, stays
 from storage.models import Datastore
 from storage.pool_layout import FILES, SHARED_POOLS, PoolLayout, is_ours, marks, shared_copies
 from storage.redundancy import DOMAIN_WORDS
@@ -21,7 +21,6 @@ UNDO_FILESYSTEM, UNDO_DATA_POOL = "storage.files.unmake", "storage.files.drop-po
 UNDO_DIRECTORY, GONE = "storage.files.drop-directory", "storage.files.directory-gone"
 SERVER_SECONDS = 60.0
 _APPLICATION = "cephfs"
-_KEEPING = (DatastoreState.CREATING, DatastoreState.READY, DatastoreState.PARTLY)
 
 
 def make_place(run: TaskRun, datastore: Datastore, wanted: PoolLayout, cluster: StorageCluster) -> None:
@@ -115,9 +114,8 @@ def remove_place(run: TaskRun, datastore: Datastore, cluster: StorageCluster) ->
 
 def drop_filesystem(run: TaskRun, datastore: Datastore, cluster: StorageCluster) -> None:
     """Remove the file system and its pools when no other datastore needs it; with the rule when that is free then."""
-    others = Datastore.objects.filter(cluster=datastore.cluster, use=FILES, state__in=_KEEPING)
     used = data_pools(cluster)
-    if set(used or ()) - set(SHARED_POOLS) or others.exclude(pk=datastore.pk).exists():
+    if set(used or ()) - set(SHARED_POOLS) or needing(datastore).filter(use=FILES).exists():
         run.line(f"The file system {FILESYSTEM} stays: others use it")
         return
     if used is not None and cluster.remove_filesystem():
@@ -133,7 +131,7 @@ def drop_filesystem(run: TaskRun, datastore: Datastore, cluster: StorageCluster)
 
 def _drop_rule(run: TaskRun, datastore: Datastore, cluster: StorageCluster, rule: Rule) -> None:
     """The rule of the first datastore for files, which may be gone for long."""
-    rows = Datastore.objects.filter(cluster=datastore.cluster, domain=rule.domain).exclude(pk=datastore.pk)
+    rows = needing(datastore).filter(domain=rule.domain)
     needed = any(f"tier{tier}" == rule.device_class for tier in rows.values_list("tier", flat=True))
     if needed or any(pool.rule == rule.name for pool in cluster.pools()):
         return
@@ -145,7 +143,7 @@ def _drop_rule(run: TaskRun, datastore: Datastore, cluster: StorageCluster, rule
 def unmake_filesystem(run: TaskRun, *, datastore_id: int) -> None:
     """Take back the file system unless other datastores use it."""
     datastore = find(datastore_id)
-    if datastore.state != DatastoreState.READY:
+    if not stays(run, datastore):
         drop_filesystem(run, datastore, driver_of(run, datastore))
 
 
@@ -153,8 +151,10 @@ def unmake_filesystem(run: TaskRun, *, datastore_id: int) -> None:
 def drop_data_pool(run: TaskRun, *, datastore_id: int) -> None:
     """Take the pool out of the file system again, unless files lie in it."""
     datastore = find(datastore_id)
+    if stays(run, datastore):
+        return
     cluster = driver_of(run, datastore)
-    if datastore.state == DatastoreState.READY or not has_place(datastore, cluster):
+    if not has_place(datastore, cluster):
         return
     refuse_used(datastore, cluster)
     if cluster.remove_data_pool(datastore.data_pool):
@@ -165,8 +165,10 @@ def drop_data_pool(run: TaskRun, *, datastore_id: int) -> None:
 def drop_directory(run: TaskRun, *, datastore_id: int) -> None:
     """Take back the directory; one that holds files is left, and then its pool is, too."""
     datastore = find(datastore_id)
+    if stays(run, datastore):
+        return
     cluster = driver_of(run, datastore)
-    if datastore.state == DatastoreState.READY or not has_place(datastore, cluster):
+    if not has_place(datastore, cluster):
         return
     if cluster.remove_directory(datastore.name):
         show(run, pool_commands.remove_directory(datastore.name))

@@ -207,6 +207,17 @@ def test_a_foreign_profile_of_the_same_name_stays(storage: Driven) -> None:
     assert storage.fake.profiles_by_name == {foreign.name: foreign}
 
 
+def test_one_that_failed_does_not_keep_what_another_one_shared_with_it(storage: Driven) -> None:
+    others = [create(storage.row, name, "ec5-2", "osd") for name in ("one", "two")]
+    for _, task in others:  # the first leaves rule and profile, since the second is to be made with them
+        storage.fake.fail_next("make_coded_pool", Refused("no", component="ceph"))
+        assert run(task).state == "failed"
+    assert nothing_left(storage.fake)
+
+    assert run(retry(others[0][1])).state == "completed"
+    assert set(storage.fake.profiles_by_name) == {"mooring-t2.ec5-2.osd"}
+
+
 def test_a_failed_one_can_be_begun_again_with_the_same_policy(storage: Driven) -> None:
     datastore, task = create(storage.row)
     storage.fake.fail_next("make_rule", Conflict("busy", component="ceph"))
