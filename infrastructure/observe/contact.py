@@ -3,24 +3,23 @@
 import threading
 from collections.abc import Callable
 
-from infrastructure.observe.messages import Failed
-
 # Samples come every 5 s. With the second to notice it, a node that hangs is shown as such within 11 s.
 SILENT_SECONDS = 10.0
 
 
 class Contact:
-    """Reports each cause once, until the node was read in full again. Used by the observer and by its supervisor."""
+    """Reports each cause once, as ``tell(reason, refused)``, until the node or cluster was read in full again.
+
+    Used by the observer and by its supervisor.
+    """
 
     def __init__(
         self,
-        node_id: int,
         name: str,
-        tell: Callable[[Failed], None],
+        tell: Callable[[str, bool], None],
         clock: Callable[[], float],
         silent: float = SILENT_SECONDS,
     ) -> None:
-        self._node_id = node_id
         self._name = name
         self._tell = tell
         self._clock = clock
@@ -75,4 +74,4 @@ class Contact:
             if self.reported == reason:
                 return
             self.reported = reason
-        self._tell(Failed(self._node_id, reason, refused))
+        self._tell(reason, refused)

@@ -26,7 +26,7 @@ from infrastructure.observe.contact import Contact
 from infrastructure.observe.container_addresses import controllers
 from infrastructure.observe.inbox import Inbox
 from infrastructure.observe.interfaces import Wiring
-from infrastructure.observe.messages import Left, Listed, Message, Seen
+from infrastructure.observe.messages import Failed, Left, Listed, Message, Seen
 from infrastructure.observe.sampler import Sampler, SeriesSink
 
 log = structlog.get_logger("mooring.observe")
@@ -60,7 +60,7 @@ class NodeObserver:
         self.node_id = node_id
         self.name = name
         self.inbox = Inbox()
-        self.contact = Contact(node_id, name, tell, clock)
+        self.contact = Contact(name, lambda reason, refused: tell(Failed(node_id, reason, refused)), clock)
         self.finder = Finder(node_id, tell, clock)
         self.wiring = Wiring(node_id, tell, clock)
         self.sampler = Sampler(node_id, record)

@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from infrastructure.drivers.base import DriverError, Refused, within
 from infrastructure.observe.contact import Contact
-from infrastructure.observe.messages import Failed
 from infrastructure.observe.source import Shard
 from panel import series
 from panel.trust.errors import TrustError
@@ -46,7 +45,7 @@ class _Watch:
     def __init__(self, cluster: Cluster, reached: Access, open_driver: Open, clock: Callable[[], float]) -> None:
         self.cluster = cluster
         self.access = reached
-        self.contact = Contact(cluster.pk, cluster.name, self._failed, clock, silent=SILENT_SECONDS)
+        self.contact = Contact(cluster.name, self._failed, clock, silent=SILENT_SECONDS)
         self._open = open_driver
         self._clock = clock
         self._look_at = clock()
@@ -98,10 +97,10 @@ class _Watch:
             self._recorded_at = self._clock()
             series.append("cluster", self.cluster.pk, figures(answer.found), answer.at.timestamp())
 
-    def _failed(self, failed: Failed) -> None:
-        mark = observed.mark_refused if failed.refused else observed.mark_unreachable
+    def _failed(self, reason: str, refused: bool) -> None:
+        mark = observed.mark_refused if refused else observed.mark_unreachable
         try:
-            mark(self.cluster, failed.reason, self._asked_at)
+            mark(self.cluster, reason, self._asked_at)
         except Error:
             self.contact.restored()  # it was not written: the next tick reports it again
             raise
