@@ -165,6 +165,20 @@ def test_a_removal_that_breaks_after_the_directory_can_be_tried_again(storage: D
     assert nothing_left(storage.fake)
 
 
+def test_a_server_that_takes_a_moment_is_waited_for(storage: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = storage.fake.filesystem, []
+    storage.fake.server = False
+
+    def filesystem() -> FilesystemFacts | None:
+        asked.append(1)
+        storage.fake.server = len(asked) > 3
+        return real()
+
+    monkeypatch.setattr(storage.fake, "filesystem", filesystem)
+    created(storage.row)
+    assert storage.fake.directories == {"iso": (POOL, [])}
+
+
 def test_no_server_that_takes_it_up_fails_with_what_to_do(storage: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files_steps, "SERVER_SECONDS", 0.0)
     _, task = create(storage.row)
