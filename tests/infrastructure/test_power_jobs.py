@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from infrastructure.drivers.base import Conflict, Outcome, Unreachable
 from infrastructure.drivers.facts import VEKind, VEState
 from infrastructure.jobs import power as jobs
+from infrastructure.jobs import power_steps, restart
 from infrastructure.models import VE
 from infrastructure.services import guest_stop, power
 from infrastructure.services.errors import InvalidInput, NotPossible
@@ -31,13 +32,13 @@ OPERATIONS: list[tuple[Callable[..., Task], VEState, VEState, str]] = [
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(power_steps, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(guest_stop, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(jobs, "STOP_SECONDS", 0.05)
-    monkeypatch.setattr(jobs, "RESTART_SECONDS", 0.1)
-    monkeypatch.setattr(jobs, "AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr(jobs, "DOWN_SECONDS", 0.02)
-    monkeypatch.setattr(jobs, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(restart, "RESTART_SECONDS", 0.1)
+    monkeypatch.setattr(restart, "AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(restart, "DOWN_SECONDS", 0.02)
+    monkeypatch.setattr(power_steps, "SETTLE_SECONDS", 0.05)
 
 
 def deaf(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
