@@ -7,10 +7,12 @@ it cannot be interrupted.  The probe also tells apart causes that libvirt report
 import socket
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infrastructure.drivers.base import Endpoint
-from infrastructure.drivers.errors import DriverError, Refused, TimedOut, Unreachable
+from infrastructure.drivers.errors import Refused, TimedOut, Unreachable
 from infrastructure.drivers.uris import checked_address
 
 _HUNG_UP = "client-certificate"
@@ -37,27 +39,25 @@ def handshake(endpoint: Endpoint, seconds: float) -> tuple[str, int, bytes]:
 
 def _handshake(endpoint: Endpoint, seconds: float) -> tuple[str, int, bytes]:
     where = f"{endpoint.name} ({endpoint.address}:{endpoint.tls_port})"
-    try:
-        context = _context(Path(endpoint.pki_dir))
-    except OSError as error:
-        raise Refused(
-            f"The panel's certificates in {endpoint.pki_dir} cannot be read: {error}",
-            code="pki",
-            advice="Restore the panel's key folder, then restart the panel.",
-        ) from error
+    context = _context(Path(endpoint.pki_dir))
     address = checked_address(endpoint.address)
+    with (
+        _explained(where, seconds),
+        socket.create_connection((address, endpoint.tls_port), timeout=seconds) as plain,
+        context.wrap_socket(plain, server_hostname=address) as secure,
+    ):
+        # The daemon sends one byte once it has checked the client's certificate and name, or hangs up.
+        if not secure.recv(1):
+            raise _not_accepted(where)
+        ip, port = secure.getpeername()[:2]
+        return str(ip), int(port), secure.getpeercert(binary_form=True) or b""
+
+
+@contextmanager
+def _explained(where: str, seconds: float) -> Iterator[None]:
+    """What a socket or its TLS raises, as a DriverError with the cause."""
     try:
-        with (
-            socket.create_connection((address, endpoint.tls_port), timeout=seconds) as plain,
-            context.wrap_socket(plain, server_hostname=address) as secure,
-        ):
-            # The daemon sends one byte once it has checked the client's certificate and name, or hangs up.
-            if not secure.recv(1):
-                raise _not_accepted(where)
-            ip, port = secure.getpeername()[:2]
-            return str(ip), int(port), secure.getpeercert(binary_form=True) or b""
-    except DriverError:
-        raise
+        yield
     except TimeoutError as error:
         raise TimedOut(
             f"libvirtd on {where} did not answer within {seconds:.0f} s",
@@ -96,6 +96,13 @@ def _not_accepted(where: str) -> Refused:
 
 def _context(pki: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(pki / "cacert.pem")
-    context.load_cert_chain(pki / "clientcert.pem", pki / "clientkey.pem")
+    try:
+        context.load_verify_locations(pki / "cacert.pem")
+        context.load_cert_chain(pki / "clientcert.pem", pki / "clientkey.pem")
+    except OSError as error:
+        raise Refused(
+            f"The panel's certificates in {pki} cannot be read: {error}",
+            code="pki",
+            advice="Restore the panel's key folder, then restart the panel.",
+        ) from error
     return context

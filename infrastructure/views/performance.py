@@ -1,6 +1,6 @@
 """Figures and graphs of the node and VE pages: history from the round-robin store, the present from the inventory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Sum
@@ -17,6 +17,8 @@ from tasks.models import Task
 RANGES = {"1h": ("1 h", 3600), "6h": ("6 h", 6 * 3600), "24h": ("24 h", 86400), "7d": ("7 d", 7 * 86400)}
 RECENT_TASKS = 6
 NOW_SECONDS = 60  # an older sample is not "now"
+Columns = Mapping[str, Values]
+Rates = dict[str, float | None]
 GIB, MIB = 1024**3, 1024**2
 
 
@@ -80,10 +82,14 @@ def node_figures(node: Node, span: str, *, current: bool) -> list[Figure]:
 
 def ve_figures(ve: VE, span: str, *, current: bool) -> list[Figure]:
     """CPU, RAM, disk and network of a VE, with axes."""
-    words, seconds = RANGES[span]
-    found = series.fetch("ve", ve.pk, seconds)
+    found = series.fetch("ve", ve.pk, RANGES[span][1])
     now = _now("ve", ve.pk, current=current)
-    value = found.columns
+    return [*_load_of(ve, span, found.columns, now, current=current), *_traffic_of(span, found.columns, now)]
+
+
+def _load_of(ve: VE, span: str, value: Columns, now: Rates, *, current: bool) -> list[Figure]:
+    """CPU and RAM."""
+    words, seconds = RANGES[span]
     # Small VEs are counted in MiB: "0.125 GiB" says less and does not fit beside the axis.
     scale, unit = (GIB, "GiB") if (ve.memory_bytes or 0) >= GIB else (MIB, "MiB")
     return [
@@ -111,6 +117,13 @@ def ve_figures(ve: VE, span: str, *, current: bool) -> list[Figure]:
                 maximum=(ve.memory_bytes or 0) / scale or None,
             ),
         ),
+    ]
+
+
+def _traffic_of(span: str, value: Columns, now: Rates) -> list[Figure]:
+    """Disk and network."""
+    words, seconds = RANGES[span]
+    return [
         Figure(
             "Disk",
             _both(now["read_ops"], now["write_ops"]),
@@ -130,7 +143,7 @@ def ve_figures(ve: VE, span: str, *, current: bool) -> list[Figure]:
     ]
 
 
-def _now(kind: str, id: int, *, current: bool) -> dict[str, float | None]:
+def _now(kind: str, id: int, *, current: bool) -> Rates:
     """The last sample's rates; none of them when the object's figures are not current."""
     found = series.fetch(kind, id, NOW_SECONDS)
     return {name: found.latest(name) if current else None for name in series.COLUMNS[kind]}
@@ -140,7 +153,7 @@ def _pair(
     title: str,
     of: str,
     value: dict[str, tuple[float | None, ...]],
-    now: dict[str, float | None],
+    now: Rates,
     first: str,
     second: str,
     labels: tuple[str, str],

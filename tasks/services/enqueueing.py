@@ -89,22 +89,24 @@ def enqueue(
         job, user, request, params or {}, title_args or {}, tuple(targets), place, parent, facts or {}, tuple(lanes)
     )
     try:
-        with transaction.atomic():
-            take_gate()
-            held = _holder(wanted)
-            if held is not None:
-                held.already_running = True
-                return held
-            task = _create(wanted)
-            record(
-                action=kind, actor=user, request=request, target=permission_object or task, detail=task.title,
-                task_id=task.pk,
-            )  # fmt: skip
-            return task
+        return _take(wanted, user, request, permission_object)
     except TaskConflict as conflict:
         record(action=kind, actor=user, request=request, target=permission_object, result="refused",
                detail=str(conflict), task_id=conflict.task.pk)  # fmt: skip
         raise
+
+
+@transaction.atomic
+def _take(wanted: Wanted, user: Actor, request: HttpRequest | None, target: Any) -> Task:
+    """The open task that an identical request started, or a new one, written down. Raises TaskConflict."""
+    take_gate()
+    held = _holder(wanted)
+    if held is not None:
+        held.already_running = True
+        return held
+    task = _create(wanted)
+    record(action=task.kind, actor=user, request=request, target=target or task, detail=task.title, task_id=task.pk)
+    return task
 
 
 def check_right(permission: str, user: Actor, request: HttpRequest | None, *, action: str, target: Any) -> None:
