@@ -162,17 +162,26 @@ def test_a_service_that_does_not_come_up_is_taken_away_again(storage: Storage, h
     assert 9 not in storage.engine.disks and 9 not in host.pids
 
 
+def placed(storage: Storage, number: int) -> bool:
+    """Whether the CRUSH map has the disk in a host."""
+    return any(number in bucket.children for bucket in storage.engine.buckets.values())
+
+
 def test_a_worker_that_died_while_making_it_is_undone(
     storage: Storage, host: DiskHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = add(storage, host.device("sdb"))
     die_in(storage.engine, "set_device_class", task, monkeypatch)
     assert 9 in storage.engine.disks and host.labels
+    assert f"{OSD}/ceph-9/keyring" in host.files and placed(storage, 9)
 
     task = run(task)
     assert (task.state, task.advice) == ("failed", "Retry the task if Nodes and disks does not show the disk.")
     assert 9 not in storage.engine.disks and host.labels == {}
+    assert not [path for path in host.files if "/ceph-9/" in path] and not placed(storage, 9)
+    assert not storage.row.disks.filter(number=9).exists()
     assert run(retry(task)).state == "completed"
+    assert storage.engine.disks[9].up and placed(storage, 9)
 
 
 def test_once_it_runs_it_is_not_cancelled(storage: Storage, host: DiskHost, monkeypatch: pytest.MonkeyPatch) -> None:
