@@ -8,6 +8,7 @@ from playwright.sync_api import Browser
 
 from tests.chaos import report
 from tests.chaos.asking import Asker
+from tests.chaos.ceph import Work, until_well
 from tests.chaos.console import Console
 from tests.chaos.invariants import Invariants
 from tests.chaos.machine import Machine
@@ -111,3 +112,12 @@ def invariants(dice: report.Dice, lab: Nodes, query: Asker) -> Iterator[Invarian
 @pytest.fixture
 def migration(panel: Panel, lab: Nodes, query: Asker) -> Migration:
     return Migration(panel, lab, query)
+
+
+@pytest.fixture
+def work(invariants: Invariants, panel: Panel, query: Asker, tasks: Tasks) -> Iterator[Work]:
+    """Work asked of a storage that is well; what it made is removed before the invariants are checked."""
+    until_well(query)
+    made = Work(panel, query, tasks)
+    yield made
+    made.remove_all()
