@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.asking import Asker
+from tests.chaos.ceph import MONITORS, NOTICEABLE, PAGES, Work, badge, heals, pids_of, quickest, state_of, until_well
 from tests.chaos.invariants import Invariants
 from tests.chaos.machine import frozen, until
 from tests.chaos.migration import Tasks
@@ -18,77 +19,106 @@ from tests.chaos.report import Dice
 from tests.e2e.lab import NODES
 
 pytestmark = pytest.mark.chaos
-_PAGES = ("/storage/", "/storage/disks/", "/storage/datastores/")
-NOTICEABLE = 2.0  # seconds; a page that asked a hung monitor would take at least as long as one deadline
+TOLD = 30  # seconds within which the Overview shows each change
+# Small pieces, and a pause between each two that are made again: healing lasts long enough to be looked at.
+_PIECES = "head -c 65536 /dev/urandom >/tmp/piece; for i in $(seq 60); do rados -p {pool} put o$i /tmp/piece; done"
+_SLOW = ("tell", "osd.*", "config", "set", "osd_recovery_sleep")
 
 
-@contextlib.contextmanager
-def hung_monitors(lab: Nodes, *nodes: str) -> Iterator[None]:
-    """They hold their connections and answer nothing."""
-    with contextlib.ExitStack() as stack:
-        for node in nodes:
-            for pid in lab.processes(node, "ceph-mon").values():
-                stack.enter_context(frozen(pid))
-        yield
+@pytest.fixture
+def pieces(panel: Panel, lab: Nodes, query: Asker, work: Work, tasks: Tasks) -> Iterator[None]:
+    """Data in two replicas over hosts in tier 2, of which each host has one disk."""
+    assert tasks.until_final(work.create("chaos", "vm")) == "completed"
+    lab.exec(NODES[0], "sh", "-c", _PIECES.format(pool=query("Datastore.objects.get(name='chaos').pool")))
+    lab.exec(NODES[0], "ceph", *_SLOW, "0.5")
+    until_well(query)
+    until(lambda: badge(panel) == "Healthy", TOLD, "the Overview is not well before")
+    yield
+    lab.exec(NODES[0], "ceph", *_SLOW, "0")
 
 
-def _state(query: Asker) -> str:
-    return str(query("Cluster.objects.get().state"))
+def _until_out(lab: Nodes, number: int) -> None:
+    """Ceph gives a lost disk up after a while, and heals."""
+    until(lambda: not _osd(lab, number)["in"], 90, f"Ceph does not give disk {number} up", 0.5)
 
 
-def _health(query: Asker) -> str:
-    return str(query("Cluster.objects.get().status['health']"))
+def _osd(lab: Nodes, number: int) -> dict[str, int]:
+    return next(row for row in lab.ceph("osd", "dump")["osds"] if row["osd"] == number)
 
 
-def _disks_up(query: Asker) -> int:
-    return int(query("Disk.objects.filter(up=True).count()"))
+def _until_shown(panel: Panel, since: float, lab: Nodes, number: int) -> None:
+    """Degraded, from when the disk was lost, then healing."""
+    until(lambda: badge(panel) == "Degraded", TOLD, "the loss is not shown")
+    lost = time.monotonic() - since
+    _until_out(lab, number)
+    took = until(lambda: heals(panel), TOLD, "the healing is not shown")
+    print(f"    degraded was shown after {lost:.1f} s, healing {took:.1f} s after Ceph gave the disk up")
 
 
-def test_a_disk_that_dies_is_told_and_the_cluster_heals(
-    dice: Dice, panel: Panel, lab: Nodes, query: Asker, invariants: Invariants
+def test_a_lost_disk_is_shown_as_degraded_then_healing_then_healthy(
+    dice: Dice, panel: Panel, lab: Nodes, query: Asker, pieces: None, invariants: Invariants
 ) -> None:
-    number, disks = dice.choice(query("list(Disk.objects.values_list('number', flat=True))")), _disks_up(query)
-    print(f"    disk {number}")
+    number = dice.choice(query("list(Disk.objects.filter(device_class='tier2').values_list('number', flat=True))"))
+    dice.hit("a disk that serves", f"disk {number}")
     lab.run("disk-off", str(number))
     try:
-        took = until(lambda: _disks_up(query) == disks - 1, 30, "the loss of the disk is not told within 30 s")
-        print(f"    told after {took:.1f} s")
-        assert _health(query) != "HEALTH_OK"
+        _until_shown(panel, time.monotonic(), lab, number)
         assert f"CS{number}" in panel.get("/storage/disks/?status=attention").text
+        until(lambda: lab.ceph("health")["status"] == "HEALTH_OK", 180, "the cluster did not heal", 0.5)
+        took = until(lambda: badge(panel) == "Healthy" and not heals(panel), TOLD, "that it healed is not shown")
+        print(f"    healthy was shown {took:.1f} s after it was so")
     finally:
         lab.run("disk-on", str(number))
     dice.over()
-    until(lambda: _disks_up(query) == disks, 30, "the disk's return is not told within 30 s")
-    until(lambda: _health(query) == "HEALTH_OK", 90, "the cluster did not heal")
+    until(lambda: query(f"Disk.objects.get(number={number}).up"), TOLD, "the disk's return is not told")
+    until_well(query)
+
+
+def test_a_host_without_power_is_shown_as_degraded_then_healing_then_healthy(
+    dice: Dice, panel: Panel, lab: Nodes, query: Asker, pieces: None, invariants: Invariants
+) -> None:
+    node = dice.choice([name for name in NODES if name != NODES[0]])
+    number = query(f"Disk.objects.get(device_class='tier2', host={node!r}).number")
+    dice.hit("a host that serves", node)
+    lab.run("power-off", node)
+    try:
+        until(lambda: not _osd(lab, number)["up"], 60, "Ceph does not miss the host", 0.5)
+        _until_shown(panel, time.monotonic(), lab, number)
+    finally:
+        lab.run("power-on", node)
+    until(lambda: lab.ceph("health")["status"] == "HEALTH_OK", 180, "the cluster did not heal", 0.5)
+    dice.over()
+    took = until(lambda: badge(panel) == "Healthy" and not heals(panel), TOLD, "that it healed is not shown")
+    print(f"    healthy was shown {took:.1f} s after it was so")
 
 
 def test_hung_monitors_are_told_refuse_work_and_slow_no_page(
     dice: Dice, panel: Panel, lab: Nodes, query: Asker, invariants: Invariants
 ) -> None:
-    usual = {path: _seconds(panel, path) for path in _PAGES}
-    with hung_monitors(lab, *NODES):
-        took = until(lambda: _state(query) == "unreachable", 30, "the silence of the cluster is not told")
+    usual = {path: quickest(panel, path) for path in PAGES}
+    with frozen(pids_of(lab, MONITORS)):
+        took = until(lambda: state_of(query) == "unreachable", 30, "the silence of the cluster is not told")
         print(f"    told after {took:.1f} s")
-        for path in _PAGES:
-            assert _seconds(panel, path) < usual[path] + NOTICEABLE, f"{path} waits for the monitors"
+        for path in PAGES:
+            assert quickest(panel, path) < usual[path] + NOTICEABLE, f"{path} waits for the monitors"
         answer = panel.post("/storage/datastores/add/", name="chaos", use="vm", tier="2", mode="r2", domain="host")
         assert answer.status in (409, 422), answer.status
         assert "has not answered" in answer.text or "does not answer" in answer.text
         time.sleep(dice.uniform(0, 4))
     dice.over()
-    until(lambda: _state(query) == "online", 60, "the cluster is not back")
+    until(lambda: state_of(query) == "online", 60, "the cluster is not back")
 
 
 def test_one_monitor_of_three_may_be_lost(dice: Dice, lab: Nodes, query: Asker, invariants: Invariants) -> None:
     node = dice.choice(NODES)
     print(f"    the monitor of {node}")
     down = "[d['name'] for d in Cluster.objects.get().status['daemons'] if d['kind'] == 'mon' and not d['up']]"
-    with hung_monitors(lab, node):
+    with frozen(pids_of(lab, MONITORS, [node])):
         # A leader that hangs stops the others until its lease is over, and they have chosen another.
         until(lambda: query(down) == [node], 60, "the lost monitor is not told")
         end = time.monotonic() + dice.uniform(10, 20)
         while time.monotonic() < end:
-            assert _state(query) == "online", "two of three monitors are enough"
+            assert state_of(query) == "online", "two of three monitors are enough"
             time.sleep(0.5)
     dice.over()
     until(lambda: query(down) == [], 60, "the monitor's return is not told")
@@ -114,13 +144,3 @@ def test_a_worker_killed_while_it_makes_a_datastore_leaves_all_of_it_or_nothing(
     assert panel.post(f"/storage/datastores/{number}/remove/", confirmation="chaos").status in (200, 204, 302)
     removal = query("Task.objects.filter(kind='storage.datastore.remove').latest('pk').pk")
     assert tasks.until_final(removal) == "completed"
-
-
-def _seconds(panel: Panel, path: str) -> float:
-    """The quickest of three, since the machine does other things too."""
-    times = []
-    for _ in range(3):
-        started = time.monotonic()
-        assert panel.get(path).status == 200
-        times.append(time.monotonic() - started)
-    return min(times)
