@@ -18,7 +18,7 @@ from storage.services.datastores import policy_of, pools_of
 from storage.services.mounts import path_of
 from storage.services.policies import Tiers
 
-_APPEARANCE = {
+APPEARANCE = {
     DatastoreState.CREATING: ("progress", "info"),
     DatastoreState.READY: ("ok", "ok"),
     DatastoreState.REMOVING: ("progress", "info"),
@@ -151,7 +151,7 @@ def _missing(datastore: Datastore, pools: dict[str, PoolFacts]) -> list[str]:
 def datastore_status(datastore: Datastore, known: Known, missing: list[str]) -> Status:
     """Its state; for a ready one also whether its pools are still there, and whether that is known."""
     state = DatastoreState(datastore.state)
-    glyph, tone = _APPEARANCE[state]
+    glyph, tone = APPEARANCE[state]
     if state == DatastoreState.READY and not known.current:
         return Status(
             "unknown", "unreachable", "idle", "No contact", "no contact", False, "The cluster does not answer"

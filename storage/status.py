@@ -59,6 +59,12 @@ def health_status(facts: ClusterFacts) -> Status:
     return Status("healthy", "ok", "ok", "Healthy", "healthy")
 
 
+def is_current(cluster: Cluster) -> bool:
+    """Whether what is known of it is current: it answers, and did not long ago."""
+    known = cluster.state not in (ClusterState.NEW, ClusterState.REFUSED)
+    return known and silent_seconds(cluster, timezone.now()) is None
+
+
 def silent_seconds(cluster: Cluster, now: datetime) -> float | None:
     """Seconds since the cluster was heard, once that is too long; None while what is known of it is current."""
     if cluster.state == ClusterState.UNREACHABLE:

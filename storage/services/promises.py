@@ -94,7 +94,7 @@ def _one_host(policy: Policy, tier: Tier, noun: str) -> list[Note]:
                 "crit",
                 "The loss of one host may lose data.",
                 f"{most} {parts} of a piece may lie on one host, and only {mode.loses_nothing_after} may be lost. "
-                "Choose Host to be sure.",
+                f"{_surer(policy, tier)}",
             )
         ]
     if most > mode.keeps_serving_after:
@@ -106,9 +106,16 @@ def _one_host(policy: Policy, tier: Tier, noun: str) -> list[Note]:
                 "wait until it is back.",
             )
         ]
-    return [
-        Note("info", "A lost host is covered today.", "More disks in a host can change that. Choose Host to be sure.")
-    ]
+    follows = f"More disks in a host can change that. {_surer(policy, tier)}"
+    return [Note("info", "A lost host is covered today.", follows)]
+
+
+def _surer(policy: Policy, tier: Tier) -> str:
+    """What to choose instead: only what can be chosen is advised."""
+    hosts = len(tier.places("host"))
+    if hosts >= policy.mode.needs:
+        return "Choose Host to be sure."
+    return f"To be sure choose Host, with a mode that {counted(hosts, 'host')} can hold."
 
 
 def _spare(policy: Policy, tier: Tier) -> list[Note]:

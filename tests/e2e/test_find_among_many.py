@@ -74,6 +74,16 @@ def in_view(page: Page) -> list[int]:
     return rows
 
 
+def test_the_menu_of_a_row_leaves_the_address_of_the_list(page: Page) -> None:
+    page.goto("/infrastructure/nodes/?q=primary")
+    address = page.url
+    page.get_by_role("main").get_by_role("button", name="Actions for primary", exact=True).click()
+    expect(page.get_by_role("menuitem").first).to_be_visible()
+    expect(page).to_have_url(address)
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Hardware Nodes")
+
+
 def test_only_the_rows_in_view_and_a_few_more_are_in_the_page(open_page: Callable[..., Page]) -> None:
     page = open_page()
     tree = tree_of(page)
