@@ -81,7 +81,7 @@ def test_the_menu_of_a_row_leaves_the_address_of_the_list(page: Page) -> None:
     expect(page.get_by_role("menuitem").first).to_be_visible()
     expect(page).to_have_url(address)
     page.reload()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Hardware Nodes")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Infrastructure")
 
 
 def test_only_the_rows_in_view_and_a_few_more_are_in_the_page(open_page: Callable[..., Page]) -> None:
