@@ -121,7 +121,7 @@ def _given_up(facts: ClusterFacts, down_since: Moments) -> list[Explanation]:
         return []
     fact, since = _told(failed, "failed", down_since)
     means = "The cluster no longer counts on it: what it held is rebuilt on other disks where there is room."
-    return [Explanation(GIVEN_UP, "warn", fact, means, "Replace it, or release it in Nodes and disks.", since=since)]
+    return [Explanation(GIVEN_UP, "warn", fact, means, "Replace it, or remove it in Nodes and disks.", since=since)]
 
 
 def _told(disks: Sequence[DiskFacts], what: str, down_since: Moments) -> tuple[str, datetime | None]:

@@ -105,6 +105,7 @@ class ChunkCard:
     percent: str
     bar: Bar
     lines: list[tuple[str, str, int]]
+    healthy: bool
 
 
 def _chunks(facts: ClusterFacts) -> ChunkCard:
@@ -121,7 +122,7 @@ def _chunks(facts: ClusterFacts) -> ChunkCard:
     ]
     shown = [line for line in lines if line[2] or line[1] in ("Healthy", "Degraded", "Urgent, one copy left")]
     drawn = bar("Chunks healthy", healthy, ("ok", healthy), ("warn", 100 - healthy - wrong), ("crit", wrong))
-    return ChunkCard(count.total, _percent(healthy), drawn, shown)
+    return ChunkCard(count.total, _percent(healthy), drawn, shown, count.healthy == count.total)
 
 
 def _percent(value: float) -> str:

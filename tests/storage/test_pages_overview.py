@@ -113,6 +113,16 @@ def test_what_is_rebuilt_is_told_with_its_speed_and_how_long_it_takes(viewer: Us
     assert "480 MiB of 960 MiB" in heal
 
 
+def test_where_chunks_without_data_lack_disks_not_every_piece_is_called_complete(viewer: User, client_of: Any) -> None:
+    groups = Groups(total=33, states={"active+clean": 20, "active+undersized": 13})
+    make_cluster(facts=cluster_facts(groups=groups))
+
+    html = main_of(client_of(viewer))
+
+    assert "13" in card(html, "Redundancy")
+    assert "Nothing to rebuild now: the chunks that are not healthy hold no data" in card(html, "Self-heal")
+
+
 def test_a_disk_that_ceph_gave_up_is_told_although_ceph_finds_nothing_wrong(viewer: User, client_of: Any) -> None:
     facts = cluster_facts()
     make_cluster(facts=replace(facts, disks=(replace(facts.disks[0], up=False, taken=False, size=0), *facts.disks[1:])))
@@ -120,7 +130,7 @@ def test_a_disk_that_ceph_gave_up_is_told_although_ceph_finds_nothing_wrong(view
     html = main_of(client_of(viewer))
 
     assert "Disk CS0 on primary failed <time" in html
-    assert "Replace it, or release it" in html
+    assert "Replace it, or remove it" in html
     assert "0 bytes" not in card(html, "Physical space")
 
 
