@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from infrastructure.drivers.errors import Unreachable
+from infrastructure.drivers.errors import Refused
 from infrastructure.models import VE
 from panel.accounts.models import User
 from storage.models import Datastore
@@ -104,7 +104,7 @@ def test_a_removal_that_breaks_half_way_can_be_tried_again(storage: Driven) -> N
 
     def remove_pool(name: str, *, marks: dict[str, str]) -> bool:
         if name == DATA:
-            raise Unreachable("no monitor", component="ceph")
+            raise Refused("no", component="ceph")
         return real(name, marks=marks)
 
     storage.fake.remove_pool = remove_pool  # type: ignore[method-assign]
