@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "tasks",
     "infrastructure",
     "storage",
+    "iscsi",
     "collector",
 ]
 
