@@ -126,7 +126,7 @@ def let_go(node: Node, host: HostDriver) -> list[str]:
 
 def reconcile(node: Node) -> Outcome:
     """Make the node have what it should and nothing else of Mooring's. What fails is in the outcome and in the rows."""
-    ready = Datastore.objects.filter(state=DatastoreState.READY)
+    ready = Datastore.objects.filter(state=DatastoreState.READY).exclude(use=Use.LUN)
     for datastore in ready.exclude(attachments__node=node).select_related("cluster"):
         want(datastore, [node])
     rows = list(Attachment.objects.filter(node=node).select_related("datastore__cluster").order_by("wanted", "name"))

@@ -63,9 +63,12 @@ def datastore_list(request: HttpRequest) -> HttpResponse:
     look = look_at_cluster(request)
     context = page_context(request, "Datastores", look) | {"add": add_datastore(request, look, "add", "Add datastore")}
     if look is not None:
-        rows = Datastore.objects.filter(cluster=look.cluster).select_related("cluster")
-        names = list(rows.values_list("pool", "data_pool"))
-        table = DatastoreTable(request, rows, context=_known(look), unfiltered=len(names))
+        every = Datastore.objects.filter(cluster=look.cluster).select_related("cluster")
+        found = list(every.values_list("pool", "data_pool", "use"))
+        names = [(pool, data_pool) for pool, data_pool, _use in found]
+        shown = sum(use != Use.LUN for _pool, _data_pool, use in found)
+        rows = every.exclude(use=Use.LUN)
+        table = DatastoreTable(request, rows, context=_known(look), unfiltered=shown)
         context |= {
             "table": table,
             "updated": look.cluster.observed_at,
@@ -146,7 +149,7 @@ def datastore_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _find(pk: int) -> Datastore:
-    datastore = Datastore.objects.select_related("cluster").filter(pk=pk).first()
+    datastore = Datastore.objects.select_related("cluster").filter(pk=pk).exclude(use=Use.LUN).first()
     if datastore is None:
         raise Http404("There is no such datastore.")
     return datastore
