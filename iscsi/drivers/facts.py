@@ -6,6 +6,8 @@ from datetime import datetime
 from infrastructure.drivers.errors import DriverError
 
 PORT = 3260
+# What a node needs of Debian's packages; the last one asks whether an address is free and tells neighbours of it.
+PACKAGES = ("tgt", "tgt-rbd", "iputils-arping")
 # Numbers of servers are control ports of tgtd; 0 is left to a tgtd that somebody else runs.
 NUMBERS = range(1, 32768)
 # tgt keeps LUN 0 of every target for its controller.

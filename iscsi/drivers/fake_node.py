@@ -104,11 +104,15 @@ class FakeNode:
         self.known = [each for each in self.known if each.address not in self.added]
         self.added.clear()
 
-    def connect(self, number: int, initiator: str, address: str = "192.0.2.200") -> SessionFacts:
-        """An initiator logs in, if the target lets it."""
+    def connect(
+        self, number: int, initiator: str, address: str = "192.0.2.200", *, user: str = "", password: str = ""
+    ) -> SessionFacts:
+        """An initiator logs in; Conflict when the target does not let it."""
         target = self._target(number)
         if target.initiators is None or (target.initiators and initiator not in target.initiators):
             raise Conflict(f"{initiator} is not let in", component="tgt")
+        if target.accounts and (user, password) not in {(each.user, each.secret) for each in target.accounts}:
+            raise Conflict(f"{initiator} does not prove itself", component="tgt")
         session = SessionFacts(1 + max((each.id for each in target.sessions), default=0), initiator, address)
         target.sessions.append(session)
         return session
@@ -173,11 +177,14 @@ class FakeNode:
             if any(portal in other.spec.portals for other in self.kept.values() if other.spec.number != spec.number):
                 raise Conflict(f"Another server has {portal}", code="address-used", component="tgt")
         there = self.kept.get(spec.number)
-        if there is not None and there.running and set(there.spec.portals) == set(spec.portals):
-            return False
-        starts = there.starts + 1 if there else 1
-        self.kept[spec.number] = FakeServer(spec, self._next(), starts)
-        return True
+        if there is None:
+            self.kept[spec.number] = FakeServer(spec, self._next())
+            return True
+        changed = not there.running or set(there.spec.portals) != set(spec.portals)
+        if not there.running:
+            there.running, there.instance, there.starts = True, self._next(), there.starts + 1
+        there.spec = spec
+        return changed
 
     def stop(self, number: int) -> bool:
         self._enter("stop")

@@ -5,13 +5,9 @@ from contextlib import AbstractContextManager
 from infrastructure.drivers.base import Endpoint
 from infrastructure.drivers.shared import Shared
 from iscsi.drivers.base import TargetServers
+from iscsi.drivers.tgt import TgtServers
 
-
-def _make(endpoint: Endpoint) -> TargetServers:
-    raise NotImplementedError(endpoint.name)
-
-
-_nodes: Shared[Endpoint, TargetServers] = Shared(_make)
+_nodes: Shared[Endpoint, TargetServers] = Shared(TgtServers)
 
 
 def servers_of(endpoint: Endpoint) -> TargetServers:

@@ -22,12 +22,20 @@ def check_server(spec: ServerSpec) -> None:
     if not spec.portals:
         raise _refused("A target server needs an address", "no-portals")
     for portal in spec.portals:
-        try:
-            usable = str(ip_address(portal)) == portal
-        except ValueError:
-            usable = False
-        if not usable:
-            raise _refused(f"{portal[:60]!r} is no IP address", "bad-address")
+        check_address(portal)
+
+
+def check_address(address: str) -> None:
+    if not is_address(address):
+        raise _refused(f"{address[:60]!r} is no IP address", "bad-address")
+
+
+def is_address(address: str) -> bool:
+    """Whether it is an IP address as everybody writes it: without brackets, zone or needless zeros."""
+    try:
+        return str(ip_address(address)) == address and "%" not in address
+    except ValueError:
+        return False
 
 
 def check_number(number: int) -> None:
@@ -130,4 +138,23 @@ def missing_address(address: str) -> Conflict:
         component="host",
         retryable=True,
         advice="Add it to one of the node's interfaces, or choose another portal address.",
+    )
+
+
+def busy_target(number: int) -> Conflict:
+    return Conflict(
+        f"The target of server {number} is in use and does not end",
+        code="target-busy",
+        component="tgt",
+        retryable=True,
+        advice="Stop the target: that ends its server whatever is under way.",
+    )
+
+
+def no_image(lun: LunSpec) -> NotFound:
+    return NotFound(
+        f"The target server cannot open {lun.pool}/{lun.image}",
+        code="no-image",
+        component="tgt",
+        advice="Check that the image exists and that the node reaches Ceph; the server's log on the node says more.",
     )

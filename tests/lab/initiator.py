@@ -1,0 +1,50 @@
+"""An iSCSI initiator on a node of the lab, by Debian's libiscsi tools. Passwords of tests may stand in arguments."""
+
+import re
+
+from tests.e2e.lab import Lab
+
+_TARGET = re.compile(r"^Target:(\S+) Portal:", re.MULTILINE)
+_LUN = re.compile(r"^Lun:(\d+)\s+Type:DIRECT_ACCESS", re.MULTILINE)
+_SECONDS = "20"
+
+
+class NotLetIn(Exception):
+    """The target refused it, with what the tool said."""
+
+
+class Initiator:
+    """The tools, run in the network of one node."""
+
+    def __init__(self, lab: Lab, node: str) -> None:
+        self._lab = lab
+        self._node = node
+
+    def targets(self, portal: str, *, name: str, user: str = "", password: str = "") -> dict[str, set[int]]:
+        """Target → LUNs that are disks, of all targets that a portal shows. NotLetIn when one refuses."""
+        said = self.run("iscsi-ls", "-s", "-i", name, f"iscsi://{_user(user, password)}{portal}:3260")
+        parts = _TARGET.split(said)[1:]
+        return {
+            iqn: {int(lun) for lun in _LUN.findall(luns)} for iqn, luns in zip(parts[::2], parts[1::2], strict=True)
+        }
+
+    def inquiry(self, portal: str, iqn: str, lun: int, *words: str, name: str) -> str:
+        """What the disk says of itself."""
+        return self.run("iscsi-inq", "-i", name, *words, f"iscsi://{portal}:3260/{iqn}/{lun}")
+
+    def capacity(self, portal: str, iqn: str, lun: int, *, name: str) -> int:
+        """Bytes, as the disk tells an initiator."""
+        said = self.run("iscsi-readcapacity16", "-i", name, "-s", f"iscsi://{portal}:3260/{iqn}/{lun}")
+        return int(said.split()[-1])
+
+    def run(self, *argv: str) -> str:
+        script = 'timeout "$@" 2>&1; echo "exit $?"'
+        said = self._lab.exec(self._node, "sh", "-c", script, "sh", _SECONDS, *argv)
+        words, _, code = said.rstrip().rpartition("exit ")
+        if code != "0" or "Failed" in words or "failed" in words:
+            raise NotLetIn(words.strip() or code)
+        return words
+
+
+def _user(user: str, password: str) -> str:
+    return f"{user}%{password}@" if user else ""
