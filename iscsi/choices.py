@@ -12,6 +12,7 @@ class Stage(models.TextChoices):
     REMOVING = "removing", "Being deleted"
     FAILED = "failed", "Not created"
     PARTLY = "partly", "Partly deleted"
+    BROKEN = "broken", "Partly rolled back"
 
 
 class ServerState(models.TextChoices):
@@ -40,6 +41,7 @@ STAGE_APPEARANCE: dict[str, tuple[str, str]] = {
     Stage.REMOVING: ("progress", "info"),
     Stage.FAILED: ("crit", "crit"),
     Stage.PARTLY: ("warn", "warn"),
+    Stage.BROKEN: ("crit", "crit"),
 }
 
 
