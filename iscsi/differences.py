@@ -35,12 +35,14 @@ class Action:
     """A call of the driver, in words and as the commands that do the same by hand.
 
     lun: the LUN that it is about. When it fails the others go on; when another one fails, nothing may follow.
+    shows: the image that the server opens by it, which must be taken from whoever had it before, such as one that died.
     """
 
     words: str
     do: Callable[[TargetServers], object] = field(compare=False)
     commands: Commands = field(default_factory=list)
     lun: int | None = None
+    shows: str = ""
 
 
 def differences(wanted: Wanted, found: ServerFacts | None) -> list[Action]:
@@ -51,7 +53,8 @@ def differences(wanted: Wanted, found: ServerFacts | None) -> list[Action]:
         return [_start(wanted.server), *_whole(wanted, wanted.target)]
     if found.error is not None:
         return []
-    moved = [_start(wanted.server)] if set(found.portals) != set(wanted.server.portals) else []
+    # One that waits though it runs is kept by nobody: a crash would be its end.
+    moved = [_start(wanted.server)] if found.waiting or set(found.portals) != set(wanted.server.portals) else []
     return [*moved, *_content(wanted, wanted.target, found)]
 
 
@@ -173,6 +176,7 @@ def _add_lun(number: int, spec: LunSpec) -> Action:
         lambda servers: servers.add_lun(number, spec),
         equivalents.add_lun(number, spec),
         lun=spec.number,
+        shows=spec.image,
     )
 
 

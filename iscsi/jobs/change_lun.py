@@ -2,7 +2,7 @@
 
 from iscsi import equivalents
 from iscsi.choices import Stage
-from iscsi.jobs.steps import find_lun, require_gone, resume, shared_target, tell_server, tell_server_or_warn
+from iscsi.jobs.steps import find_lun, require_gone, resume, shared_target, tell_server, tell_server_or_warn, when_free
 from iscsi.models import Lun
 from iscsi.services import announcing, images
 from iscsi.services.luns import DROP_SNAPSHOT, GROW, PERMISSION, ROLL_BACK, SNAPSHOT
@@ -119,7 +119,7 @@ def roll_back(run: TaskRun, *, lun_id: int, target_id: int, snapshot: str) -> No
         run.point_of_no_return()
         for argv in equivalents.snapshot("rollback", lun.datastore.pool, lun.image, snapshot):
             step.command(argv)
-        size = images.roll_back(lun, snapshot)
+        size = when_free(step, lambda: images.roll_back(lun, snapshot))
     with run.step(f"Recording {lun}"), run.atomic():
         announcing.save(lun, stage=Stage.READY, size=size)
     tell_server_or_warn(run, lun.target, "The LUN is rolled back, and shown")

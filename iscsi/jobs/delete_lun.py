@@ -5,7 +5,7 @@ from infrastructure.services.figures import sentence
 from iscsi import equivalents
 from iscsi.choices import Stage
 from iscsi.jobs.policy_steps import drop_unused_pools
-from iscsi.jobs.steps import find_lun, require_gone, shared_target, tell_server
+from iscsi.jobs.steps import find_lun, require_gone, shared_target, tell_server, when_free
 from iscsi.models import Lun
 from iscsi.services import announcing, images, limits, policies
 from iscsi.services.luns import DELETE, PERMISSION
@@ -45,7 +45,7 @@ def delete(run: TaskRun, *, lun_id: int, target_id: int) -> None:
         run.undo(PARTLY, lun_id=lun_id)
         for argv in equivalents.remove_image(datastore.pool, lun.image):
             step.command(argv)
-        if not images.remove(lun):
+        if not when_free(step, lambda: images.remove(lun)):
             step.already_done("it is not there")
     if not policies.used_by_others(datastore, lun_id):
         with run.step("Removing the pools that only it used") as step:

@@ -1,9 +1,10 @@
 """What the jobs of iSCSI share."""
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from infrastructure.drivers.base import Unreachable
+from infrastructure.drivers.base import Conflict, Unreachable
 from infrastructure.models import Node
 from infrastructure.services.figures import sentence
 from iscsi.differences import Action
@@ -12,6 +13,10 @@ from iscsi.services import reconcile as telling
 from tasks.errors import JobFailed
 from tasks.recovery import Recovery
 from tasks.runner import Step, TaskRun
+
+T = TypeVar("T")
+# Who died with an image open lets go of it within half a minute.
+BUSY_SECONDS, PAUSE_SECONDS = 45.0, 1.0
 
 
 def find_target(target_id: int) -> Target:
@@ -84,6 +89,21 @@ def tell_server_or_warn(run: TaskRun, target: Target | None, later: str) -> None
         tell_server(run, target)
     except Unreachable as error:
         run.warn(f"{sentence(error.message)} {later} as soon as {target.node} answers.")
+
+
+def when_free(step: Step, call: Callable[[], T]) -> T:
+    """What a call for an image returns, once nobody has the image open any more. Raises DriverError."""
+    end, told = time.monotonic() + BUSY_SECONDS, False
+    while True:
+        try:
+            return call()
+        except Conflict as error:
+            if error.code != "image-busy" or time.monotonic() > end:
+                raise
+        if not told:
+            step.line("Somebody had it open and has not let go of it yet; waiting")
+        told = True
+        time.sleep(PAUSE_SECONDS)
 
 
 def require_gone(outcome: telling.Outcome, number: int | None) -> None:

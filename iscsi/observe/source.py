@@ -89,7 +89,8 @@ class Watch:
 
     def _judge(self, target: Target, found: NodeServers) -> None:
         wanted, server = wanted_of(target), found.server(target.number)
-        observed.record(target.pk, observed.verdict(wanted, server), found.at)
+        said = observed.verdict(wanted, server, observed.known_reasons(target))
+        observed.record(target.pk, said, found.at)
         self._mender.consider(target, wanted, server)
 
     def _silent(self, error: DriverError) -> None:

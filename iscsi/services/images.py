@@ -1,21 +1,16 @@
 """The images of LUNs: from a LUN's row to calls of the storage's driver, and its snapshots in rows."""
 
 from collections.abc import Sequence
-from typing import Protocol, cast
 
 from iscsi.models import IscsiRevision, Lun, Snapshot
 from iscsi.services.announcing import announce
-from storage.drivers.base import PoolKeeper
-from storage.drivers.imaging import ImageKeeper, ImageLimits, SnapshotFacts
+from storage.drivers.base import StorageCluster
+from storage.drivers.imaging import ImageLimits, SnapshotFacts
 from storage.services.access import driver
 
 
-class Images(ImageKeeper, PoolKeeper, Protocol):
-    """What is asked of the cluster here."""
-
-
-def _of(lun: Lun) -> tuple[Images, str, str]:
-    return cast("Images", driver(lun.datastore.cluster)), lun.datastore.pool, lun.image
+def _of(lun: Lun) -> tuple[StorageCluster, str, str]:
+    return driver(lun.datastore.cluster), lun.datastore.pool, lun.image
 
 
 def make(lun: Lun) -> bool:
@@ -30,11 +25,18 @@ def exists(lun: Lun) -> bool:
     return any(each.name == pool for each in cluster.pools()) and image in cluster.images(pool)
 
 
+def free(lun: Lun) -> bool:
+    """Take the image from whoever held it, such as a server that died; only while nobody should have it open."""
+    cluster, pool, image = _of(lun)
+    return cluster.free_image(pool, image)
+
+
 def remove(lun: Lun) -> bool:
     """Remove the image with its snapshots; False when it is not there. Conflict while somebody has it open."""
     if not exists(lun):
         return False
     cluster, pool, image = _of(lun)
+    cluster.free_image(pool, image)
     for each in cluster.snapshots(pool, image):
         cluster.remove_snapshot(pool, image, each.name)
     return cluster.remove_image(pool, image)
@@ -59,6 +61,7 @@ def drop_snapshot(lun: Lun, name: str) -> bool:
 def roll_back(lun: Lun, name: str) -> int:
     """Make the image what it was at the snapshot; its size then. Nobody may have it open."""
     cluster, pool, image = _of(lun)
+    cluster.free_image(pool, image)
     cluster.roll_back(pool, image, name)
     return cluster.image_size(pool, image)
 

@@ -89,11 +89,17 @@ def record(target_id: int, said: Verdict, at: datetime | None = None) -> int | N
 
 def mark_unreachable(target_ids: Iterable[int], reason: str) -> None:
     """Record that the node of these targets does not answer; what was known of their sessions is old then."""
-    for pk in target_ids:
-        row = Target.objects.filter(pk=pk).exclude(state=ServerState.UNREACHABLE, reason=reason)
-        with transaction.atomic():
-            if row.update(state=ServerState.UNREACHABLE, reason=reason, rev=IscsiRevision.bump()):
-                announce()
+    with transaction.atomic():
+        news = Target.objects.filter(pk__in=list(target_ids)).exclude(state=ServerState.UNREACHABLE, reason=reason)
+        if news.exists():
+            news.update(state=ServerState.UNREACHABLE, reason=reason, rev=IscsiRevision.bump())
+            announce()
+
+
+def known_reasons(target: Target) -> dict[int, str]:
+    """LUN → why it could not be shown. A look tells only that it is missing; who tried to show it knew the cause."""
+    rows = target.luns.filter(served=False).exclude(reason="").exclude(number=None)
+    return {number: reason for number, reason in rows.values_list("number", "reason") if number is not None}
 
 
 def _changed_luns(row: Target, said: Verdict) -> list[Lun]:
@@ -101,8 +107,6 @@ def _changed_luns(row: Target, said: Verdict) -> list[Lun]:
     for lun in row.luns.exclude(number=None):
         served = lun.stage == Stage.READY and lun.number in said.served
         why = "" if served or lun.number is None else said.lun_reasons.get(lun.number, "")
-        if not served and not why and not lun.served:
-            why = lun.reason  # a look tells that it is missing, and only who tried to show it knows the cause
         if (lun.served, lun.reason) != (served, why):
             lun.served, lun.reason = served, why
             changed.append(lun)

@@ -12,8 +12,8 @@ from infrastructure.drivers.base import DriverError, NotFound, Unreachable
 from iscsi.differences import Action, Wanted, address_differences, differences
 from iscsi.drivers.base import TargetServers
 from iscsi.drivers.facts import ServerFacts
-from iscsi.models import Target
-from iscsi.services import observed
+from iscsi.models import Lun, Target
+from iscsi.services import images, observed
 from iscsi.services.access import ceph_access, servers_on
 from iscsi.services.turns import Turn, taken
 from iscsi.services.wanted import wanted_of
@@ -103,6 +103,8 @@ def _apply(servers: TargetServers, actions: list[Action], turn: Turn, tell: Tell
         turn.keep()
         tell(action)
         try:
+            if action.shows:
+                _take_over(action.shows)
             action.do(servers)
         except Unreachable as error:
             if error.component in ("ssh", "host"):
@@ -117,6 +119,13 @@ def _apply(servers: TargetServers, actions: list[Action], turn: Turn, tell: Tell
             progress = True
             outcome.done.append(action.words)
     return progress
+
+
+def _take_over(image: str) -> None:
+    """Shut out whoever had the image open: a server that died holds it for half a minute, and nobody else should."""
+    lun = Lun.objects.select_related("datastore__cluster").filter(image=image).first()
+    if lun is not None:
+        images.free(lun)
 
 
 def _note(outcome: Outcome, action: Action, error: DriverError) -> None:

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from infrastructure.drivers.errors import Conflict, Refused, Unreachable
 from infrastructure.services.errors import InvalidInput, NotPossible, ServiceError
 from iscsi.choices import ServerState, Sharing, Stage
+from iscsi.jobs import steps
 from iscsi.models import Lun, Target
 from iscsi.services import luns
 from iscsi.services.target_input import Limits
@@ -353,14 +354,19 @@ def test_deleting_needs_words_and_takes_snapshots_along(world: World) -> None:
     assert not Lun.objects.exists() and world.ceph.pools_by_name == {}
 
 
-def test_an_image_that_somebody_has_open_is_not_deleted_and_stays_as_it_was(world: World) -> None:
+def test_an_image_that_somebody_has_open_is_waited_for_and_not_deleted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = world.target()
     lun = world.lun(target)
-    world.ceph.opened.add((lun.datastore.pool, lun.image))
-    task = delete(lun)
+    busy = Conflict("It is in use", code="image-busy", component="ceph", retryable=True)
+    world.ceph.fail_next("remove_image", busy, times=3)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(steps, "BUSY_SECONDS", 0.0)
+        task = delete(lun)
     assert task.state == "failed" and "is in use" in task.reason
     assert again(lun).stage == Stage.READY
-    world.ceph.opened.clear()
+    monkeypatch.setattr(steps, "PAUSE_SECONDS", 0.0)
     assert run(retry(task)).state == "completed"
     assert not Lun.objects.exists() and not Datastore.objects.exists()
 
