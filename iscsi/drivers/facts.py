@@ -66,7 +66,7 @@ class TargetSpec:
 
 @dataclass(frozen=True, slots=True)
 class LunFacts:
-    """A LUN that a server shows. ``size`` is rounded by the server to about a MiB."""
+    """A LUN that a server shows. ``size`` is rounded by the server to a MB (10⁶)."""
 
     number: int
     pool: str
@@ -90,7 +90,7 @@ class SessionFacts:
 class TargetFacts:
     """The target of a server. ``accounts``: user → revision, None when it was bound by hand.
 
-    ``initiators`` None: nobody may log in (not opened yet, or closed); (): everybody may.
+    ``initiators`` None: nobody may log in (not opened yet, closed, or not ready); (): everybody may.
     """
 
     iqn: str

@@ -13,7 +13,7 @@ from iscsi.drivers.facts import PORT, LunFacts, SessionFacts, TargetFacts
 EVERYBODY = "ALL"
 # The name of an account that is bound to nothing: it carries the revision of a user's secret, which no engine shows.
 _REVISION = re.compile(r"(.+)#([0-9]{1,18})")
-_MIB = 1 << 20
+_MB = 1_000_000  # what tgt calls so, rounded
 _LONGEST_NAME = 223
 _SESSIONS, _LUNS = "\n    I_T nexus information:\n", "\n    LUN information:\n"
 _ACCOUNTS, _ACL = "    Account information:\n", "    ACL information:\n"
@@ -44,13 +44,14 @@ def target_of(text: str, revisions: dict[str, int]) -> tuple[int, TargetFacts] |
         raise DriverError("The target server tells of its target in an unknown way", code="unreadable", component="tgt")
     incoming, mutual = _accounts(accounts, revisions)
     state = _STATE.search(head)
+    ready = state is not None and state[1] == "ready"
     return int(found[1]), TargetFacts(
         iqn=found[2],
-        ready=state is not None and state[1] == "ready",
+        ready=ready,
         luns=tuple(lun for words in _blocks(_LUN, luns) if (lun := _lun(*words)) is not None),
         accounts=incoming,
         mutual=mutual,
-        initiators=_initiators(acl),
+        initiators=_initiators(acl) if ready else None,
         sessions=tuple(_session(*words) for words in _blocks(_NEXUS, told)),
     )
 
@@ -95,7 +96,7 @@ def _lun(number: int, text: str) -> LunFacts | None:
         pool,
         image,
         said.get("SCSI SN", ""),
-        int(size) * _MIB if size.isdecimal() else 0,
+        int(size) * _MB if size.isdecimal() else 0,
         online=said.get("Online") == "Yes",
     )
 

@@ -98,8 +98,11 @@ class TgtTargets:
     def open(self, number: int, initiators: tuple[str, ...] = ()) -> bool:
         for name in initiators:
             rules.check_initiator(name)
-        target, _ = self._require(number)
-        return self._set_rules(number, target, initiators or (shown.EVERYBODY,))
+        target, facts = self._require(number)
+        changed = self._set_rules(number, target, initiators or (shown.EVERYBODY,))
+        if not facts.ready:  # a reload that was interrupted
+            self._do(number, protocol.set_state(target, "ready"), "go on with the target")
+        return changed or not facts.ready
 
     def close_target(self, number: int) -> bool:
         target, _ = self._require(number)

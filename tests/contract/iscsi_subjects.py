@@ -7,7 +7,7 @@ from typing import Protocol
 import pytest
 
 from infrastructure.drivers.base import Endpoint
-from infrastructure.drivers.errors import Conflict, DriverError
+from infrastructure.drivers.errors import Conflict, DriverError, NotFound
 from iscsi.drivers import registry
 from iscsi.drivers.base import TargetServers
 from iscsi.drivers.facts import CephAccess, ServerFacts
@@ -46,7 +46,8 @@ class Subject(Protocol):
     ) -> dict[str, set[int]]:
         """What this initiator finds: target → its LUNs. NotLetIn when it is refused."""
 
-    def clear(self) -> None: ...
+    def remove_image(self, name: str) -> None:
+        """At once; an error when somebody has it open."""
 
 
 def facts(servers: TargetServers, number: int = 1) -> ServerFacts:
@@ -81,8 +82,9 @@ class FakeSubject:
         self._fake.end_sessions(number)
         return {told.iqn: {lun.number for lun in told.luns}} if told else {}
 
-    def clear(self) -> None:
-        return
+    def remove_image(self, name: str) -> None:
+        assert self._fake.images is not None
+        del self._fake.images[POOL, name]
 
 
 class LabSubject:
@@ -109,10 +111,26 @@ class LabSubject:
         self.servers.prepare(CephAccess(monitors, "mooring-iscsi", key))
 
     def make_image(self, name: str, size: int) -> None:
-        if name in self._cluster.images(POOL):
-            ceph.rbd(self._lab, "resize", f"{POOL}/{name}", "--size", f"{size // MIB}M")
-        else:
-            ceph.rbd(self._lab, "create", f"{POOL}/{name}", "--size", f"{size // MIB}M")
+        with suppress(NotFound):
+            if self._cluster.image_size(POOL, name) > size:
+                self._remove(name)
+        with suppress(Conflict):
+            self._cluster.make_image(POOL, name, size=size)
+        self._cluster.resize_image(POOL, name, size)
+
+    def _remove(self, name: str) -> None:
+        """One that a server had open when it was killed is open for Ceph half a minute more."""
+        eventually(lambda: self._removed(name), seconds=90)
+
+    def _removed(self, name: str) -> bool:
+        try:
+            self._cluster.remove_image(POOL, name)
+        except Conflict:
+            return False
+        return True
+
+    def remove_image(self, name: str) -> None:
+        self._cluster.remove_image(POOL, name)
 
     def crash(self, number: int) -> None:
         was = self.servers.look(number).instance
@@ -130,10 +148,6 @@ class LabSubject:
             facts(self.servers, number).portals[0], name=initiator, user=user, password=password
         )
 
-    def clear(self) -> None:
-        for name in self._cluster.images(POOL):
-            ceph.rbd(self._lab, "remove", f"{POOL}/{name}", "--no-progress")
-
 
 @pytest.fixture(params=["fake", pytest.param("lab", marks=pytest.mark.lab)])
 def iscsi_subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
@@ -148,4 +162,3 @@ def iscsi_subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
         with suppress(DriverError):
             made.servers.stop(number)
     made.servers.remove_address(made.free, made.prefix, made.interface)
-    made.clear()

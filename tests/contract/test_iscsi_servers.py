@@ -103,4 +103,4 @@ def test_what_was_open_when_a_server_was_stopped_is_free_at_once(subject: Subjec
     subject.servers.make_target(1, IQN)
     subject.servers.add_lun(1, LunSpec(1, POOL, "lun-free", "free"))
     subject.servers.stop(1)
-    subject.clear()
+    subject.remove_image("lun-free")

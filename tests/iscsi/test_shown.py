@@ -73,8 +73,8 @@ def test_a_whole_target_is_read() -> None:
     assert facts is not None
     assert (number, facts.iqn, facts.ready) == (7, IQN, True)
     assert facts.luns == (
-        LunFacts(1, "mooring-p", "lun-1", "abc", 10737 << 20),
-        LunFacts(12, "mooring-q", "lun-2", "def", 10737 << 20, online=False),
+        LunFacts(1, "mooring-p", "lun-1", "abc", 10_737_000_000),
+        LunFacts(12, "mooring-q", "lun-2", "def", 10_737_000_000, online=False),
     )
     assert facts.accounts == {"ana": 4, "bob": None}
     assert facts.mutual == ("panel", 2)
@@ -101,8 +101,9 @@ def test_a_server_without_target_has_none_and_another_text_is_an_error() -> None
 
 
 def test_a_target_that_is_offline_is_not_ready() -> None:
-    _, facts = shown.target_of(target(state="offline"), {}) or (0, None)
+    _, facts = shown.target_of(target(acl="        ALL\n", state="offline"), {}) or (0, None)
     assert facts is not None and not facts.ready
+    assert facts.initiators is None, "nobody may log in"
 
 
 @given(st.text(max_size=400), st.text(max_size=100))
