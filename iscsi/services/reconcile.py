@@ -52,11 +52,8 @@ def reconcile(target_id: int, *, tell: Tell | None = None, wait: float = WAIT_SE
         if target is None:
             return Outcome()
         wanted, servers = wanted_of(target), servers_on(target.node)
-        if wanted.target is not None:
-            _prepare(servers, target)
-        outcome = _rounds(servers, wanted, turn, tell or (lambda _action: None))
-        at = timezone.now()
-        observed.record(target_id, observed.verdict(wanted, find(servers, target.number), outcome.luns), at)
+        outcome, found = _rounds(servers, wanted, turn, tell or (lambda _action: None))
+        observed.record(target_id, observed.verdict(wanted, found, outcome.luns), timezone.now())
         return outcome
 
 
@@ -68,23 +65,31 @@ def find(servers: TargetServers, number: int) -> ServerFacts | None:
         return None
 
 
-def _prepare(servers: TargetServers, target: Target) -> None:
-    """What a server needs on its node, when it does not run: somebody may have taken the files away."""
-    found = find(servers, target.number)
-    cluster = Cluster.objects.exclude(iscsi_key="").first()
-    if cluster is not None and (found is None or not found.running):
-        servers.prepare(ceph_access(cluster))
-
-
-def _rounds(servers: TargetServers, wanted: Wanted, turn: Turn, tell: Tell) -> Outcome:
-    outcome = Outcome()
-    for _ in range(ROUNDS):
+def _rounds(servers: TargetServers, wanted: Wanted, turn: Turn, tell: Tell) -> tuple[Outcome, ServerFacts | None]:
+    """Look and act until nothing differs; what was done, and how the server is now."""
+    outcome, number = Outcome(), wanted.server.number
+    for attempt in range(ROUNDS):
         outcome.failed, outcome.luns, outcome.error = {}, {}, None
+        found = find(servers, number)
+        if wanted.target is not None and found is not None and found.error is not None:
+            outcome.failed["Asking the server"], outcome.error = str(found.error), found.error
+            return outcome, found
+        if attempt == 0 and wanted.target is not None and (found is None or not found.running):
+            _prepare(servers)
         lacking, surplus = _addresses(servers, wanted)
-        actions = [*lacking, *differences(wanted, find(servers, wanted.server.number)), *surplus]
-        if not actions or not _apply(servers, actions, turn, tell, outcome):
+        actions = [*lacking, *differences(wanted, found), *surplus]
+        if not actions:
+            return outcome, found
+        if not _apply(servers, actions, turn, tell, outcome):
             break
-    return outcome
+    return outcome, find(servers, number)
+
+
+def _prepare(servers: TargetServers) -> None:
+    """What a server needs on its node before it is started: somebody may have taken the files away."""
+    cluster = Cluster.objects.exclude(iscsi_key="").first()
+    if cluster is not None:
+        servers.prepare(ceph_access(cluster))
 
 
 def _addresses(servers: TargetServers, wanted: Wanted) -> tuple[list[Action], list[Action]]:

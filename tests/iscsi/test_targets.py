@@ -209,6 +209,14 @@ def test_an_edit_that_fails_leaves_it_as_it_was(world: World, method: str) -> No
     assert world.servers["primary"].secrets(1) == {}
 
 
+def test_a_server_that_does_not_answer_is_not_taken_for_one_that_is_as_it_should_be(world: World) -> None:
+    target = world.target()
+    world.servers["primary"].kept[1].mute = True
+    task = edit(target, initiators=["iqn.1993-08.org.debian:01:aa"])
+    assert task.state == "failed" and "does not answer" in task.reason
+    assert Target.objects.get().initiators == []
+
+
 def test_an_edit_of_what_somebody_changed_is_refused(world: World) -> None:
     target = world.target()
     seen = targets.fingerprint(target)
