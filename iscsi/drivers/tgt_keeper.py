@@ -160,7 +160,8 @@ class TgtKeeper:
         """The rows with what the servers say, all asked at once."""
         asked = (protocol.show_all(), protocol.show_accounts(), protocol.show_portals())
         running = [row.facts.number for row in rows if row.facts.running]
-        answers = self._wire.ask_all([(number, request) for number in running for request in asked])
+        requests = [(number, request) for number in running for request in asked]
+        answers = self._wire.ask_all(requests) if requests else []
         by_number = {number: answers[3 * index : 3 * index + 3] for index, number in enumerate(running)}
         return tuple(
             self._with_target(row.facts, by_number[row.facts.number]) if row.facts.running else row.facts
