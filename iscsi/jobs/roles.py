@@ -31,10 +31,6 @@ def assign(run: TaskRun, *, node_id: int) -> None:
             if missing:
                 step.command(packages.install_command(missing))
                 packages.install(host, missing)
-                # The package starts a server of its own on all addresses; ours have one address each.
-                own = ["systemctl", "disable", "--now", "tgt"]
-                step.command(own)
-                host.run(own, check=False)
             else:
                 step.already_done("it is installed")
         with run.step("Putting there what keeps target servers running") as step:
