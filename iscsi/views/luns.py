@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from infrastructure.views.actions import Action
 from infrastructure.views.performance import recent_tasks
 from iscsi.choices import Stage
-from iscsi.models import Lun
+from iscsi.models import Lun, Snapshot
 from iscsi.status import lun_status
 from iscsi.tables import LunTable
 from iscsi.views.look import action, busy, page_context, refusal, tabs
@@ -45,7 +45,7 @@ def lun_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "lun": lun,
         "status": lun_status(lun),
         "policy": policy_of(lun.datastore),
-        "snapshots": [_snapshot(each, reason or _unready(lun)) for each in lun.snapshots.all()],
+        "snapshots": [_snapshot(each, lun, reason) for each in lun.snapshots.all()],
         "actions": lun_actions(lun, reason),
         "tasks": recent_tasks("lun", lun.pk),
     }
@@ -72,11 +72,14 @@ def lun_actions(lun: Lun, reason: str) -> list[Action]:
     ]
 
 
-def _snapshot(snapshot: Any, reason: str) -> dict[str, Any]:
+def _snapshot(snapshot: Snapshot, lun: Lun, reason: str) -> dict[str, Any]:
+    """A LUN whose rolling back broke can be rolled back again, which finishes it, and nothing else."""
+    again = lun.stage == Stage.BROKEN
+    roll = reason or ("" if again else _unready(lun))
     return {
         "snapshot": snapshot,
-        "roll_back": action("roll_back", "Roll back…", "history", "snapshot_roll_back", snapshot.pk, reason),
-        "delete": action("delete", "Delete…", "trash", "snapshot_delete", snapshot.pk, reason),
+        "roll_back": action("roll_back", "Roll back…", "history", "snapshot_roll_back", snapshot.pk, roll),
+        "delete": action("delete", "Delete…", "trash", "snapshot_delete", snapshot.pk, reason or _unready(lun)),
     }
 
 
@@ -85,5 +88,4 @@ def _busy(lun: Lun) -> str:
 
 
 def _unready(lun: Lun) -> str:
-    """A LUN whose rolling back broke can be rolled back again, and nothing else."""
-    return "" if lun.stage in (Stage.READY, Stage.BROKEN) else f"It is {lun.get_stage_display().lower()}"
+    return "" if lun.stage == Stage.READY else f"It is {lun.get_stage_display().lower()}"

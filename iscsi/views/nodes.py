@@ -62,7 +62,8 @@ def node_add(request: HttpRequest) -> HttpResponse:
         button="Give the role",
         back=reverse(LIST),
         fact="What target servers need is installed on the node.",
-        follows="Nothing that runs there is touched. Then targets can be put on it.",
+        follows="The service that Debian starts with them is switched off, unless it serves targets of others: then "
+        "the node is left as it is, and the task says so.",
         warning="" if nodes else "No node is left that is set up and has no such role.",
     )
 

@@ -28,8 +28,9 @@ TEMPLATE = "iscsi/target_form.html"
 _KEPT = ("name", "chap", "mutual", "initiators", "iops", "bandwidth", "sharing")
 _ADD_NOTE = "The target starts with its task, without LUNs; they are added on its page."
 _EDIT_NOTE = (
-    "Limits and users count at once, users for new logins. Initiators that may not log in any more are disconnected. "
-    "Other portal IPs start its server anew: all initiators log in again."
+    "Limits count at once; users for new logins. When somebody is connected who may not log in any more, all "
+    "initiators are disconnected, and those that may log in again. Other portal IPs start its server anew: all "
+    "initiators log in again."
 )
 
 

@@ -142,6 +142,16 @@ def test_a_snapshot_is_taken_rolled_back_to_and_deleted(world: World, client: An
     assert not Snapshot.objects.exists()
 
 
+def test_a_lun_whose_rolling_back_broke_can_only_be_rolled_back_again_or_deleted(world: World, client: Any) -> None:
+    lun = world.lun(world.target())
+    send(client, f"{page(lun)}snapshot/", {"name": "before"})
+    Lun.objects.update(stage="broken", reason="Roll it back once more: that finishes it")
+    tree = html.fromstring(client.get(page(lun)).content.decode())
+    buttons = tree.xpath('//*[@id="page-title" or @id="tab-panel"]//button')
+    assert [button.text_content() for button in buttons if button.get("disabled") is None] == ["Delete…", "Roll back…"]
+    assert "Roll it back once more" in tree.xpath('//*[@id="tab-panel"]//*[@role="status"]')[0].text_content()
+
+
 def test_a_lun_is_detached_and_attached_elsewhere(world: World, client: Any) -> None:
     first, second = world.target("target1"), world.target("target2")
     lun = world.lun(first)
