@@ -9,7 +9,7 @@ class IscsiConfig(AppConfig):
 
     def ready(self) -> None:
         from infrastructure.services import letting_go
-        from iscsi.services.roles import holding
+        from iscsi.services.held_nodes import holding
         from panel.ui import objects
 
         letting_go.hold(holding, "Move them to another node or delete them first, under iSCSI.")

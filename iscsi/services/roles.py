@@ -8,9 +8,10 @@ from infrastructure.models import Node
 from infrastructure.services.access import authorize
 from infrastructure.services.errors import NotPossible
 from iscsi.choices import RoleState
-from iscsi.models import IscsiNode, IscsiRevision, Target
+from iscsi.models import IscsiNode, IscsiRevision
 from iscsi.services import announcing
 from iscsi.services.access import only_cluster, require_user
+from iscsi.services.held_nodes import holding
 from panel.accounts.models import User
 from tasks.models import Task
 from tasks.services import Target as About
@@ -70,15 +71,6 @@ def refuse_used(node: Node) -> None:
     """NotPossible while targets live on the node."""
     if words := holding(node):
         raise NotPossible(words, advice="Move them to another node or delete them first, under iSCSI.")
-
-
-def holding(node: Node) -> str:
-    """Why the node must keep what it has: "primary has the targets target1, target2"; "" without any."""
-    names = list(Target.objects.filter(node=node).order_by("name").values_list("name", flat=True))
-    if not names:
-        return ""
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return f"{node} has the {'target' if len(names) == 1 else 'targets'} {shown}"
 
 
 def record_state(node: Node, state: str, reason: str = "") -> None:

@@ -12,6 +12,7 @@ from iscsi.choices import RoleState
 from iscsi.forms import NodeForm
 from iscsi.models import IscsiNode
 from iscsi.services import roles
+from iscsi.services.held_nodes import holding
 from iscsi.views.dialogs import Dialog, Nothing, answer, posted
 from iscsi.views.look import action, page_context, refusal, tabs
 from panel.accounts.permissions import requires
@@ -94,7 +95,7 @@ def node_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
         back=reverse(LIST),
         fact=f"What Mooring put on {node} for target servers is removed, the key of the storage too.",
         follows="Programs that were installed stay.",
-        warning=f"{held}: move them or delete them first." if (held := roles.holding(node)) else "",
+        warning=f"{held}: move them or delete them first." if (held := holding(node)) else "",
         danger=True,
     )
     return answer(
