@@ -5,6 +5,7 @@ from typing import Protocol
 
 from infrastructure.observe.renewal import RenewalSource
 from infrastructure.observe.source import NodeSource, Shard
+from iscsi.observe.source import IscsiSource
 from storage.observe.attaching import AttachSource
 from storage.observe.source import ClusterSource
 
@@ -26,4 +27,4 @@ class Source(Protocol):
 
 def sources(shard: Shard) -> list[Source]:
     """The sources of one collector; each observes the part of its objects that the shard holds."""
-    return [NodeSource(shard), RenewalSource(shard), ClusterSource(shard), AttachSource(shard)]
+    return [NodeSource(shard), RenewalSource(shard), ClusterSource(shard), AttachSource(shard), IscsiSource(shard)]

@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "tasks",
     "infrastructure",
     "storage",
+    "iscsi",
     "collector",
 ]
 
@@ -140,6 +141,8 @@ CELERY_BROKER_URL = env("MOORING_BROKER_URL", default=REDIS_URL.replace("unix://
 CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
 }
+# What names of iSCSI targets begin with; those that are there keep theirs.
+ISCSI_IQN_PREFIX = env("MOORING_IQN_PREFIX", default="iqn.2014-06.com.vstorage")
 # Login and its rate limits must work while Redis is down: the cache is a table.
 # The default of 300 entries would let a flood of names push the counters of earlier attempts out.
 CACHES = {

@@ -15,6 +15,7 @@ urlpatterns = [
     path("health/", include("panel.health.urls")),
     path("preferences/", include("panel.preferences.urls")),
     path("storage/", include("storage.urls")),
+    path("iscsi/", include("iscsi.urls")),
     path("", include("infrastructure.urls")),
     path("healthz", healthz, name="healthz"),
 ]

@@ -15,6 +15,7 @@ class Use(models.TextChoices):
 
     VM = "vm", "VM disks"
     FILES = "files", "CT roots, backups, ISO images, templates"
+    LUN = "lun", "iSCSI LUNs"  # one row for each policy that a LUN has; no page of datastores shows it
 
 
 class DatastoreState(models.TextChoices):

@@ -2,7 +2,9 @@
 
 Every name begins with the prefix that the panel's cephx user is confined to: "mooring-vm.t2.r2.host.fast". Each
 datastore has pools of its own, named after its use, policy and name: libvirt's pools know no namespaces, so two
-datastores cannot share one. Rules belong to a tier and failure domain, profiles to a code as well: these are shared.
+datastores cannot share one. LUNs of one policy do share pools, "mooring-lun.t2.r2.host": their row is of use "lun" and
+has a name that no datastore can have. Rules belong to a tier and failure domain, profiles to a code as well: these are
+shared.
 """
 
 from collections.abc import Mapping
@@ -13,8 +15,8 @@ from storage.drivers.matching import FILES_METADATA, FILES_ROOT, OWN
 from storage.redundancy import Policy
 
 MARK = "mooring"  # the key under which a pool's metadata says that the panel made it
-_APPLICATIONS = {"vm": "rbd", "files": "cephfs"}
-FILES = "files"  # the use
+_APPLICATIONS = {"vm": "rbd", "files": "cephfs", "lun": "rbd"}
+FILES, LUN = "files", "lun"  # the uses
 SHARED_POOLS = (FILES_METADATA, FILES_ROOT)  # of the file system of all datastores for files
 _USUAL_COPIES = 3
 
@@ -49,17 +51,18 @@ def layout(policy: Policy, use: str, name: str) -> PoolLayout:
     too, since copies beyond two serve until one is left of two.
     """
     mode, tier, domain = policy.mode, f"t{policy.tier}", policy.domain
+    meta, last = (f"meta-{mode.key}", "") if use == LUN else ("meta", f".{name}")
     rule, device_class = f"{OWN}{tier}.{domain}", f"tier{policy.tier}"
     if mode.copies:
-        pool = f"{OWN}{use}.{tier}.{mode.key}.{domain}.{name}"
+        pool = f"{OWN}{use}.{tier}.{mode.key}.{domain}{last}"
         return PoolLayout(rule, device_class, domain, pool, copies=mode.needs, application=_APPLICATIONS[use])
-    data_pool = f"{OWN}{use}.{tier}.{mode.key}.{domain}.{name}"
+    data_pool = f"{OWN}{use}.{tier}.{mode.key}.{domain}{last}"
     files = use == FILES
     return PoolLayout(
         rule,
         device_class,
         domain,
-        pool=data_pool if files else f"{OWN}{use}.{tier}.meta.{domain}.{name}",
+        pool=data_pool if files else f"{OWN}{use}.{tier}.{meta}.{domain}{last}",
         copies=0 if files else mode.loses_nothing_after + 1,
         data_pool=data_pool,
         application=_APPLICATIONS[use],

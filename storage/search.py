@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from panel.accounts.models import User
 from panel.search.registry import Found, Hit, Query, Source, register
-from storage.choices import DatastoreState
+from storage.choices import DatastoreState, Use
 from storage.datastore_tables import APPEARANCE
 from storage.models import Cluster, Datastore, Disk
 from storage.services.datastores import policy_of
@@ -20,7 +20,7 @@ _NUMBERED = re.compile(r"(?:cs|osd\.)?([0-9]{1,9})")
 def find_datastores(user: User, query: Query) -> Found:
     """By a part of the name or of a pool's name; that of the very name first."""
     named = Q(name__icontains=query.text) | Q(pool__icontains=query.text) | Q(data_pool__icontains=query.text)
-    rows = Datastore.objects.filter(named)
+    rows = Datastore.objects.filter(named).exclude(use=Use.LUN)
     first = Case(When(name=query.lower, then=Value(0)), default=Value(1))
     found = list(rows.order_by(first, "name")[query.skip : query.skip + query.most])
     total = query.skip + len(found) if len(found) < query.most else rows.count()

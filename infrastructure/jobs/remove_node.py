@@ -28,6 +28,7 @@ def recover(run: TaskRun, *, node_id: int) -> Recovery:
 )
 def remove(run: TaskRun, *, node_id: int) -> None:
     node = find(node_id)
+    letting_go.refuse_held(node)
     with run.step(f"Taking Mooring's settings off {node}") as step:
         try:
             _clean(step, node)

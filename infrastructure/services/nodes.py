@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from infrastructure.drivers.base import DriverError, HostKey
 from infrastructure.drivers.registry import ssh
 from infrastructure.models import InventoryRevision, Node
-from infrastructure.services import inventory
+from infrastructure.services import inventory, letting_go
 from infrastructure.services.access import authorize
 from infrastructure.services.errors import InvalidInput, NotPossible, StaleEdit
 from infrastructure.services.node_input import (
@@ -104,6 +104,7 @@ def onboard(*, user: User | None, node: Node, request: HttpRequest | None = None
 def remove(*, user: User | None, node: Node, request: HttpRequest | None = None) -> Task:
     """Start taking the node out of Mooring; its VEs run on. Raises PermissionDenied, TaskConflict, NotPossible."""
     _authorize(user, "node.remove", node, request)
+    letting_go.refuse_held(node)
     busy = Task.objects.filter(state__in=OPEN_STATES, targets__object_type="node", targets__object_id=node.pk).exclude(
         kind="node.remove"
     )

@@ -9,9 +9,9 @@ class Role(models.TextChoices):
     ADMINISTRATOR = "administrator", "Administrator"
 
 
-_VIEW = {"infrastructure.view", "storage.view", "task.view", "health.view", "account.self"}
+_VIEW = {"infrastructure.view", "storage.view", "iscsi.view", "task.view", "health.view", "account.self"}
 _OPERATE = {"ve.operate", "ve.migrate", "ve.console", "node.operate", "task.cancel"}
-_ADMINISTER = {"node.manage", "storage.manage", "user.manage", "audit.view", "view.share"}
+_ADMINISTER = {"node.manage", "storage.manage", "iscsi.manage", "user.manage", "audit.view", "view.share"}
 
 GRANTS: dict[str, frozenset[str]] = {
     Role.VIEWER: frozenset(_VIEW),
@@ -20,4 +20,6 @@ GRANTS: dict[str, frozenset[str]] = {
 }
 PERMISSIONS: frozenset[str] = GRANTS[Role.ADMINISTRATOR]
 # Rights that have no part of the tree: a binding to one node never carries them.
-SYSTEM_WIDE: frozenset[str] = frozenset({"user.manage", "view.share", "storage.view", "storage.manage"})
+SYSTEM_WIDE: frozenset[str] = frozenset(
+    {"user.manage", "view.share", "storage.view", "storage.manage", "iscsi.view", "iscsi.manage"}
+)

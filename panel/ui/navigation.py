@@ -64,6 +64,7 @@ GROUPS = (
             Item("Nodes and disks", "storage:disks", "storage.view"),
             Item("Services", "storage:services", "storage.view"),
             Item("Datastores", "storage:datastores", "storage.view"),
+            Item("iSCSI", "iscsi:targets", "iscsi.view"),
             Item("Settings", "storage:settings", "storage.view"),
         ),
     ),

@@ -64,7 +64,7 @@ document.addEventListener("htmx:responseError", (event) => {
   tellGone(subject(), "is no longer in the inventory, or not shown to your role.");
 });
 
-for (const topic of ["tasks", "storage"]) {
+for (const topic of ["tasks", "storage", "iscsi"]) {
   document.addEventListener(`mooring:${topic}`, () => {
     for (const region of document.querySelectorAll(`[data-refresh~="${topic}"]`)) refresh(region);
   });

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from storage.drivers.facts import ClusterFacts, FilesystemFacts, PoolFacts, Profile, Ratios, Rule
+from storage.drivers.imaging import ImageKeeper
 from storage.drivers.placing import Location
 
 
@@ -204,7 +205,7 @@ class SettingsKeeper(Protocol):
 
 
 class StorageCluster(
-    ClusterObserver, PoolKeeper, FileKeeper, DiskKeeper, DiskMaker, HostPlacer, SettingsKeeper, Protocol
+    ClusterObserver, PoolKeeper, ImageKeeper, FileKeeper, DiskKeeper, DiskMaker, HostPlacer, SettingsKeeper, Protocol
 ):
     """A storage cluster."""
 

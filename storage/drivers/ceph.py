@@ -10,14 +10,18 @@ from storage.drivers.base import Access
 from storage.drivers.ceph_connection import Connection
 from storage.drivers.ceph_crush import crush
 from storage.drivers.ceph_files import Files
+from storage.drivers.ceph_images import Images
 from storage.drivers.ceph_keeping import Keeping
 from storage.drivers.ceph_look import LOOK_SECONDS, Looker
 from storage.drivers.ceph_round import Round
 from storage.drivers.facts import ClusterFacts, FilesystemFacts, PoolFacts, Profile, Ratios, Rule
+from storage.drivers.imaging import ImageLimits, SnapshotFacts
 from storage.drivers.placing import Location
 
 T = TypeVar("T")
 CHANGE_SECONDS = 20.0
+# What goes through all the objects of an image.
+LONG_SECONDS = 3600.0
 
 
 class CephCluster:
@@ -82,6 +86,41 @@ class CephCluster:
 
     def images(self, pool: str) -> tuple[str, ...]:
         return self._keep(lambda keeping: keeping.images(pool), f"list the images of {pool}")
+
+    def make_image(self, pool: str, image: str, *, size: int, data_pool: str = "") -> bool:
+        return self._image(
+            lambda images: images.make(pool, image, size, data_pool or pool), f"make the image {pool}/{image}"
+        )
+
+    def remove_image(self, pool: str, image: str) -> bool:
+        doing = f"remove the image {pool}/{image}"
+        return self._image(lambda images: images.remove(pool, image), doing, LONG_SECONDS)
+
+    def resize_image(self, pool: str, image: str, size: int) -> bool:
+        return self._image(lambda images: images.resize(pool, image, size), f"resize the image {pool}/{image}")
+
+    def image_size(self, pool: str, image: str) -> int:
+        return self._image(lambda images: images.size(pool, image), f"look at the image {pool}/{image}")
+
+    def snapshots(self, pool: str, image: str) -> tuple[SnapshotFacts, ...]:
+        return self._image(lambda images: images.snapshots(pool, image), f"list the snapshots of {pool}/{image}")
+
+    def take_snapshot(self, pool: str, image: str, name: str) -> bool:
+        return self._image(lambda images: images.take_snapshot(pool, image, name), f"take a snapshot of {pool}/{image}")
+
+    def remove_snapshot(self, pool: str, image: str, name: str) -> bool:
+        doing = f"remove a snapshot of {pool}/{image}"
+        return self._image(lambda images: images.remove_snapshot(pool, image, name), doing, LONG_SECONDS)
+
+    def roll_back(self, pool: str, image: str, name: str) -> None:
+        doing = f"roll {pool}/{image} back"
+        return self._image(lambda images: images.roll_back(pool, image, name), doing, LONG_SECONDS)
+
+    def limit_image(self, pool: str, image: str, limits: ImageLimits) -> bool:
+        return self._image(lambda images: images.limit(pool, image, limits), f"limit the image {pool}/{image}")
+
+    def free_image(self, pool: str, image: str) -> bool:
+        return self._image(lambda images: images.free(pool, image), f"free the image {pool}/{image}")
 
     def filesystem(self) -> FilesystemFacts | None:
         return self._ask(lambda round_: Files(round_).filesystem(), "describe its file system")
@@ -153,6 +192,9 @@ class CephCluster:
 
     def _change(self, fn: Callable[[Round], T], doing: str) -> T:
         return self._ask(fn, doing, CHANGE_SECONDS)
+
+    def _image(self, fn: Callable[[Images], T], doing: str, seconds: float = CHANGE_SECONDS) -> T:
+        return self._ask(lambda round_: fn(Images(round_)), doing, seconds)
 
     def _file(self, fn: Callable[[Files], T], doing: str) -> T:
         return self._change(lambda round_: fn(Files(round_)), doing)

@@ -42,6 +42,10 @@ _ON_PLACES = (
 )
 _ON_FILESYSTEM = ("fs fail", "fs rm")
 _ON_ITS_POOLS = ("fs add_data_pool", "fs rm_data_pool")
+# Whoever holds an image and died, or cannot be reached, is shut out before another one takes it.
+_FENCE = 'allow command "osd blocklist" with blocklistop=add addr regex "^[^/]+/[0-9]+$"'
+# To make an image, and its snapshots.
+_SNAPSHOTS = f'allow command "osd pool op unmanaged-snap" with poolname prefix {OWN}'
 _MARKS = ("osd set-nearfull-ratio", "osd set-backfillfull-ratio", "osd set-full-ratio")
 _OF_MANAGER = ("osd df", "osd perf", "pg dump", "osd safe-to-destroy", "osd purge")
 
@@ -70,7 +74,7 @@ def _mon() -> str:
         for name in RECOVERY_OPTIONS
     ]
     plain = [f'allow command "{command}"' for command in (*_ON_DISKS, *_MARKS)]
-    return ", ".join(["allow r", *named, rename, *_on_filesystem(), *plain, *_ON_PLACES, *options])
+    return ", ".join(["allow r", _FENCE, _SNAPSHOTS, *named, rename, *_on_filesystem(), *plain, *_ON_PLACES, *options])
 
 
 # The least capabilities of the panel's user, as (of which daemons, what).

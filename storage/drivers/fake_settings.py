@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from storage.drivers.facts import Ratios
-from storage.drivers.fake_pools import FakePools
+from storage.drivers.fake_images import FakeImages
 
 
-class FakeSettings(FakePools):
+class FakeSettings(FakeImages):
     """SettingsKeeper in memory. `options` are those that are set."""
 
     def __init__(self) -> None:

@@ -27,11 +27,12 @@ FORGET_USER = "storage.connect.remove_user"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The users that were made: the panel's own, and those as whom nodes open disks of VMs and mount directories."""
+    """The users that were made: the panel's own, and those as whom nodes open disks of VMs, mount and serve LUNs."""
 
     panel: ceph_admin.User
     node: ceph_admin.User
     files: ceph_admin.User
+    iscsi: ceph_admin.User
 
 
 def recover(run: TaskRun, *, cluster_id: int, node_id: int) -> Recovery:
@@ -97,6 +98,7 @@ def _make_users(run: TaskRun, cluster: Cluster, node: Node, host: HostDriver) ->
             _make_user(run, cluster, node, host, cluster.user, ceph_admin.PANEL_CAPABILITIES),
             _make_user(run, cluster, node, host, cluster.node_user, ceph_admin.NODE_CAPABILITIES),
             _make_user(run, cluster, node, host, cluster.files_user, ceph_admin.FILES_CAPABILITIES),
+            _make_user(run, cluster, node, host, cluster.iscsi_user, ceph_admin.ISCSI_CAPABILITIES),
         )
 
 
@@ -143,6 +145,7 @@ def _save(cluster: Cluster, node: Node, monitors: ceph_admin.Monitors, keys: Key
         key=encrypt(keys.panel.key),
         node_key=encrypt(keys.node.key),
         files_key=encrypt(keys.files.key),
+        iscsi_key=encrypt(keys.iscsi.key),
         through=node,
         connected_at=at,
         state_reason="",

@@ -62,14 +62,7 @@ def _create(run: TaskRun, datastore: Datastore) -> None:
         with run.atomic():
             set_state(datastore, DatastoreState.CREATING)
         _check(step, datastore, wanted, cluster)
-    make(
-        run,
-        f"Making the rule {wanted.rule}",
-        pool_commands.make_rule(wanted),
-        (UNDO_SHARED, {"datastore_id": datastore.pk}),
-        lambda: cluster.make_rule(wanted.rule, device_class=wanted.device_class, domain=wanted.domain),
-    )
-    _make_pools(run, datastore, wanted, cluster)
+    make_pools(run, datastore, wanted, cluster)
     if datastore.use == FILES:
         files_steps.make_place(run, datastore, wanted, cluster)
     with run.step(f"Recording {datastore}") as step:
@@ -100,8 +93,16 @@ def _check(step: Step, datastore: Datastore, wanted: PoolLayout, cluster: Storag
     step.line(f"{policy}: fits, {space(usable)} can be stored")
 
 
-def _make_pools(run: TaskRun, datastore: Datastore, wanted: PoolLayout, cluster: StorageCluster) -> None:
+def make_pools(run: TaskRun, datastore: Datastore, wanted: PoolLayout, cluster: StorageCluster) -> None:
+    """Its rule, profile and pools, each in a step with its undo."""
     use, profile = datastore.use, wanted.profile
+    make(
+        run,
+        f"Making the rule {wanted.rule}",
+        pool_commands.make_rule(wanted),
+        (UNDO_SHARED, {"datastore_id": datastore.pk}),
+        lambda: cluster.make_rule(wanted.rule, device_class=wanted.device_class, domain=wanted.domain),
+    )
     if profile is not None:
         make(
             run,

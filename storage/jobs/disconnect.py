@@ -57,7 +57,7 @@ def disconnect(run: TaskRun, *, cluster_id: int) -> None:
 
 
 def _users(cluster: Cluster) -> tuple[str, ...]:
-    return cluster.user, cluster.node_user, cluster.files_user
+    return cluster.user, cluster.node_user, cluster.files_user, cluster.iscsi_user
 
 
 def _remove_users(step: Step, cluster: Cluster) -> None:

@@ -27,6 +27,8 @@ class Cluster(models.Model):
     node_key = models.TextField(blank=True, help_text="encrypted")
     files_user = models.CharField(max_length=63, default="mooring-files", help_text="as whom nodes mount directories")
     files_key = models.TextField(blank=True, help_text="encrypted")
+    iscsi_user = models.CharField(max_length=63, default="mooring-iscsi", help_text="as whom target servers open LUNs")
+    iscsi_key = models.TextField(blank=True, help_text="encrypted")
     added_at = models.DateTimeField(auto_now_add=True)
     connected_at = models.DateTimeField(null=True)
 

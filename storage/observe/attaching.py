@@ -11,7 +11,7 @@ from infrastructure.choices import NodeState
 from infrastructure.models import Node
 from infrastructure.observe.backoff import Backoff
 from infrastructure.observe.source import Shard
-from storage.choices import AttachmentState, DatastoreState
+from storage.choices import AttachmentState, DatastoreState, Use
 from storage.models import Attachment, Datastore
 from storage.services import attachments
 from storage.services.turns import AT_ONCE, NODE_SECONDS
@@ -103,7 +103,8 @@ class AttachSource:
 
     @staticmethod
     def _anything() -> bool:
-        return Attachment.objects.exists() or Datastore.objects.filter(state=DatastoreState.READY).exists()
+        ready = Datastore.objects.filter(state=DatastoreState.READY).exclude(use=Use.LUN)
+        return Attachment.objects.exists() or ready.exists()
 
     @staticmethod
     def _waiting(online: set[int]) -> set[int]:

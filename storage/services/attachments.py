@@ -168,7 +168,7 @@ def reconcile_each(among: Iterable[Node], *, while_waiting: Callable[[], None] =
 
 
 def _reconcile(node: Node) -> Outcome:
-    ready = Datastore.objects.filter(state=DatastoreState.READY)
+    ready = Datastore.objects.filter(state=DatastoreState.READY).exclude(use=Use.LUN)
     for datastore in ready.exclude(attachments__node=node).select_related("cluster"):
         want(datastore, [node])
     rows = list(Attachment.objects.filter(node=node).select_related("datastore__cluster").order_by("wanted", "name"))

@@ -30,6 +30,8 @@ FILES_CAPABILITIES: Capabilities = (
     ("mds", f"allow rw fsname={FILESYSTEM} path={VOLUMES}"),
     ("osd", f"allow rw tag cephfs data={FILESYSTEM}"),
 )
+# As whom the target servers of nodes open LUNs: images of the pools for LUNs and no others.
+ISCSI_CAPABILITIES: Capabilities = (("mon", "profile rbd"), ("osd", "allow rwx tag rbd mooring=lun"))
 PANEL_CAPABILITIES: Capabilities = CAPABILITIES
 _NO_ENTITY = 2
 

@@ -10,6 +10,7 @@ from infrastructure.services.access import authorize
 from infrastructure.services.endpoints import require_set_up
 from infrastructure.services.errors import InvalidInput, NotPossible
 from panel.accounts.models import User
+from storage.choices import Use
 from storage.models import Cluster, StorageRevision
 from storage.services import observed
 from tasks.models import Task
@@ -96,8 +97,10 @@ def disconnect(*, user: User | None, cluster: Cluster, request: HttpRequest | No
 
 
 def require_unused(cluster: Cluster) -> None:
-    """NotPossible while the cluster has datastores."""
-    names = list(cluster.datastores.values_list("name", flat=True)[:4])
+    """NotPossible while the cluster has datastores, or LUNs."""
+    names = list(cluster.datastores.exclude(use=Use.LUN).values_list("name", flat=True)[:4])
+    if not names and cluster.datastores.exists():
+        raise NotPossible(f"{cluster} holds LUNs", advice="Delete them first, under iSCSI.")
     if names:
         shown = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
         raise NotPossible(f"{cluster} holds datastores: {shown}", advice="Delete or move them first.")

@@ -67,9 +67,12 @@ def datastore_list(request: HttpRequest) -> HttpResponse:
     look = look_at_cluster(request)
     context = page_context(request, "Datastores", look) | {"add": add_datastore(request, look, "add", "Add datastore")}
     if look is not None:
-        rows = look.cluster.datastores.all()  # its facts are long: they are not read with each row
-        names = list(rows.values_list("pool", "data_pool"))
-        table = DatastoreTable(request, with_nodes(rows), context=_known(look), unfiltered=len(names))
+        every = look.cluster.datastores.all()  # its facts are long: they are not read with each row
+        found = list(every.values_list("pool", "data_pool", "use"))
+        names = [(pool, data_pool) for pool, data_pool, _use in found]
+        shown = sum(use != Use.LUN for _pool, _data_pool, use in found)
+        rows = with_nodes(every.exclude(use=Use.LUN))
+        table = DatastoreTable(request, rows, context=_known(look), unfiltered=shown)
         context |= {
             "table": table,
             "updated": look.cluster.observed_at,
@@ -169,7 +172,8 @@ def _users(request: HttpRequest, datastore: Datastore) -> Users:
 
 
 def _find(pk: int) -> Datastore:
-    datastore = with_nodes(Datastore.objects.select_related("cluster")).filter(pk=pk).first()
+    found = with_nodes(Datastore.objects.select_related("cluster").exclude(use=Use.LUN))
+    datastore = found.filter(pk=pk).first()
     if datastore is None:
         raise Http404("There is no such datastore.")
     return datastore

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from infrastructure.views.performance import recent_tasks
 from panel.accounts.permissions import requires
 from panel.ui.htmx import render_page
+from storage.choices import Use
 from storage.datastore_tables import OtherPool
 from storage.drivers.facts import ClusterFacts
 from storage.drivers.placing import Tree
@@ -65,7 +67,7 @@ def _held(disk: Disk, facts: ClusterFacts | None) -> list[Held]:
     names = [pool.name for pool in found]
     owners = {
         name: datastore
-        for datastore in Datastore.objects.filter(data_pool__in=names) | Datastore.objects.filter(pool__in=names)
+        for datastore in Datastore.objects.filter(Q(data_pool__in=names) | Q(pool__in=names)).exclude(use=Use.LUN)
         for name in (datastore.pool, datastore.data_pool)
     }
     return [Held(OtherPool(pool, ""), owners.get(pool.name)) for pool in sorted(found, key=lambda pool: pool.name)]

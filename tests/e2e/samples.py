@@ -16,6 +16,7 @@ _MAKE = """
 import json
 from django.utils import timezone
 from infrastructure.models import Node, VE
+from iscsi.models import ChapUser, IscsiNode, Lun, Snapshot, Target
 from panel.accounts.models import User
 from panel.audit.models import AuditRecord
 from panel.preferences.models import SavedView
@@ -44,6 +45,18 @@ datastore, _ = Datastore.objects.get_or_create(name="sample", defaults={
     "cluster": Cluster.objects.first(), "tier": 1, "mode": "r2", "domain": "host", "state": "failed",
     "pool": "mooring-vm.t1.r2.host.sample", "data_pool": "mooring-vm.t1.r2.host.sample",
 })
+# Of stages that nothing is served of, and that nobody looks at: there is no server.
+node = Node.objects.get(name="primary")
+IscsiNode.objects.get_or_create(node=node, defaults={"state": "failed", "reason": "A sample"})
+chap, _ = ChapUser.objects.get_or_create(name="sample", defaults={"secret": "", "version": 0, "changed_at": now})
+target, _ = Target.objects.get_or_create(name="sample", defaults={
+    "iqn": "iqn.2014-06.com.vstorage:sample", "node": node, "number": 255, "started": False, "stage": "partly",
+    "chap_user": chap, "initiators": ["iqn.1993-08.org.debian:01:b81a24"], "limit_iops": 2000,
+})
+lun, _ = Lun.objects.get_or_create(image="lun-sample", defaults={
+    "target": target, "number": 1, "datastore": datastore, "size": 1 << 30, "stage": "failed",
+})
+snapshot, _ = Snapshot.objects.get_or_create(lun=lun, name="sample", defaults={"size": 1 << 30, "taken_at": now})
 print("@@" + json.dumps({
     "node": Node.objects.get(name="primary").pk,
     "ve": ve.pk,
@@ -51,18 +64,24 @@ print("@@" + json.dumps({
     "stopped": VE.objects.get(name="vm2").pk,
     "node_task": Task.objects.filter(kind="node.onboard").latest("pk").pk,
     "datastore": datastore.pk,
+    "target": target.pk, "lun": lun.pk, "snapshot": snapshot.pk, "chap_user": chap.pk,
     "parent": parent.pk, "failed": failed.pk, "lost": lost.pk, "view": view.pk,
     "audit": AuditRecord.objects.latest("pk").pk,
     "user": User.objects.get(username=USER).pk,
 }))
 """
 _REMOVE = """
+from iscsi.models import ChapUser, IscsiNode, Lun, Target
 from panel.preferences.models import SavedView
 from storage.models import Datastore
 from tasks.models import Task
 Task.objects.filter(parent=PARENT).delete()
 Task.objects.filter(pk=PARENT).delete()
 SavedView.objects.filter(pk=VIEW).delete()
+Lun.objects.filter(image="lun-sample").delete()
+Target.objects.filter(name="sample").delete()
+ChapUser.objects.filter(name="sample").delete()
+IscsiNode.objects.filter(reason="A sample").delete()
 Datastore.objects.filter(name="sample").delete()
 """
 

@@ -182,6 +182,7 @@ def _dialog(route: str, path: str, note: str = "") -> list[View]:
 
 NODES, VES, VE = "infrastructure:nodes", "infrastructure:ves", "/infrastructure/ves/{ve}/"
 NODE = "/infrastructure/nodes/{node}/"
+TARGET, LUN = "/iscsi/targets/{target}/", "/iscsi/luns/{lun}/"
 VIEWS: list[View] = [
     View("account_login", "/account/login/", who="stranger"),
     View(
@@ -306,6 +307,32 @@ VIEWS: list[View] = [
     View("storage:datastore", "/storage/datastores/{datastore}/"),
     *_dialog("storage:datastore_remove", "/storage/datastores/{datastore}/remove/"),
     *_pages("storage:policies", "/storage/policies/", "tier=1&domain=osd&mode=r3"),
+    *_pages("iscsi:targets", "/iscsi/"),
+    View("iscsi:targets", "/iscsi/", "viewer", who="viewer"),
+    *_pages("iscsi:target_add", "/iscsi/targets/add/"),
+    View("iscsi:target_add", "/iscsi/targets/add/", "refused", _submit("Add target", Name="two words"), sends=True),
+    View("iscsi:target", TARGET),
+    View("iscsi:target_edit", f"{TARGET}edit/"),
+    *_dialog("iscsi:target_stop", f"{TARGET}stop/"),
+    *_dialog("iscsi:target_move", f"{TARGET}move/"),
+    *_dialog("iscsi:target_delete", f"{TARGET}delete/"),
+    *_pages("iscsi:lun_add", f"{TARGET}luns/add/", "size=40&tier=1&domain=osd&mode=r2"),
+    *_pages("iscsi:luns", "/iscsi/luns/"),
+    View("iscsi:lun", LUN),
+    *_dialog("iscsi:lun_grow", f"{LUN}grow/"),
+    *_dialog("iscsi:lun_snapshot", f"{LUN}snapshot/"),
+    *_dialog("iscsi:lun_detach", f"{LUN}detach/"),
+    *_dialog("iscsi:lun_attach", f"{LUN}attach/"),
+    *_dialog("iscsi:lun_delete", f"{LUN}delete/"),
+    *_dialog("iscsi:snapshot_roll_back", "/iscsi/snapshots/{snapshot}/roll-back/"),
+    *_dialog("iscsi:snapshot_delete", "/iscsi/snapshots/{snapshot}/delete/"),
+    View("iscsi:users", "/iscsi/users/"),
+    *_dialog("iscsi:user_add", "/iscsi/users/add/"),
+    *_dialog("iscsi:user_secret", "/iscsi/users/{chap_user}/password/"),
+    *_dialog("iscsi:user_remove", "/iscsi/users/{chap_user}/remove/"),
+    View("iscsi:nodes", "/iscsi/nodes/"),
+    *_dialog("iscsi:node_add", "/iscsi/nodes/add/"),
+    *_dialog("iscsi:node_withdraw", "/iscsi/nodes/{node}/withdraw/"),
     View("404", "/no-such-page/"),
     View("403", "/setup/users/", who="viewer"),
 ]

@@ -18,6 +18,7 @@ from infrastructure.drivers.fake import AlwaysFailing
 from infrastructure.drivers.registry import replaced
 from infrastructure.models import VE, ConsoleSession, Node, NodeInterfaces, VEWords
 from infrastructure.services.endpoints import endpoint_for
+from iscsi.models import ChapUser, IscsiNode, Lun, Portal, Snapshot, Target
 from panel.accounts.models import RoleBinding, User
 from panel.audit.models import AuditRecord
 from panel.audit.services import record
@@ -44,6 +45,11 @@ SLOTS = (
     (r"preferences/(?:columns|views)/<slug:table>/", {"table": "table"}),
     (r"storage/disks/<int:number>/", {"number": "disk"}),
     (r"storage/datastores/<int:pk>/", {"pk": "datastore"}),
+    (r"iscsi/targets/<int:pk>/", {"pk": "iscsi_target"}),
+    (r"iscsi/luns/<int:pk>/", {"pk": "lun"}),
+    (r"iscsi/snapshots/<int:pk>/", {"pk": "snapshot"}),
+    (r"iscsi/users/<int:pk>/", {"pk": "chap_user"}),
+    (r"iscsi/nodes/<int:pk>/", {"pk": "node"}),
 )
 
 
@@ -62,6 +68,10 @@ class Part:
     view: SavedView
     disk: str  # its number
     datastore: Datastore
+    iscsi_target: Target
+    lun: Lun
+    snapshot: Snapshot
+    chap_user: ChapUser
     table: str = "ves-table"
     more: dict[str, Any] = field(default_factory=dict)
 
@@ -89,6 +99,8 @@ def furnish(name: str, user: User) -> Part:
     key = f"key-of-{name}"
     cluster = Cluster.objects.first() or make_cluster(facts=cluster_facts(checks=(RAISED,), racks=("a", "b", "c")))
     session = UserSession.objects.create(user=user, session_key=key, ip="192.0.2.1", user_agent=f"{name}-browser")
+    datastore = Datastore.objects.create(cluster=cluster, name=f"{name}-store", tier=1, mode="r2", domain="host",
+                                         state="ready", pool=f"{name}-pool", data_pool=f"{name}-pool")  # fmt: skip
     return Part(
         name=name,
         node=node,
@@ -100,10 +112,26 @@ def furnish(name: str, user: User) -> Part:
         session=session,
         view=SavedView.objects.create(owner=user, table="ves-table", name=f"{name}-view", query="q=1"),
         disk=str(cluster.disks.earliest("number").number),
-        datastore=Datastore.objects.create(cluster=cluster, name=f"{name}-store", tier=1, mode="r2", domain="host",
-                                           state="ready", pool=f"{name}-pool", data_pool=f"{name}-pool"),
+        datastore=datastore,
+        **furnish_iscsi(name, node, datastore),
         more=more,
     )  # fmt: skip
+
+
+def furnish_iscsi(name: str, node: Node, datastore: Datastore) -> dict[str, Any]:
+    """A target with a user, a portal, a session, a LUN and its snapshot; and the role of its node."""
+    IscsiNode.objects.create(node=node, state="ready", reason=f"{name}-reason")
+    chap = ChapUser.objects.create(name=f"{name}-chap", secret=f"{name}-sealed", version=node.pk,
+                                   changed_at=timezone.now())  # fmt: skip
+    session = {"initiator": f"{name}-initiator", "address": f"{name}-address"}
+    target = Target.objects.create(name=f"{name}-target", iqn=f"iqn.2014-06.test:{name}", node=node, number=1,
+                                   chap_user=chap, initiators=[f"{name}-allowed"], stage="ready", state="running",
+                                   reason=f"{name}-words", sessions=[session], checked_at=timezone.now())  # fmt: skip
+    Portal.objects.create(target=target, address=f"192.0.2.{100 + target.pk % 100}", prefix=24, interface="vnet0")
+    lun = Lun.objects.create(target=target, number=1, name=f"{name}-lun", datastore=datastore, image=f"{name}-image",
+                             size=1 << 30, stage="ready", reason=f"{name}-words")  # fmt: skip
+    snapshot = Snapshot.objects.create(lun=lun, name=f"{name}-snap", size=1 << 30, taken_at=timezone.now())
+    return {"iscsi_target": target, "lun": lun, "snapshot": snapshot, "chap_user": chap}
 
 
 @contextmanager

@@ -175,6 +175,7 @@ TOPICS = {
     "inventory": lambda part: "inventory",
     "tasks": lambda part: "tasks",
     "storage": lambda part: "storage",
+    "iscsi": lambda part: "iscsi",
 }
 
 

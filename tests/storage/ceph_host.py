@@ -17,6 +17,7 @@ from tests.storage.samples import FSID
 
 PANEL_KEY = "AQBpanelPanelPanelPanelPanelPanelPanelPan=="
 FILES_KEY = "AQBfilesFilesFilesFilesFilesFilesFilesFi=="
+ISCSI_KEY = "AQBiscsiIscsiIscsiIscsiIscsiIscsiIscsiIs=="
 NODE_KEY = "AQBnodeNodeNodeNodeNodeNodeNodeNodeNodeNod=="
 OTHER_KEY = "AQBotherOtherOtherOtherOtherOtherOtherOthe=="
 
@@ -56,7 +57,7 @@ class CephHost:
         if verb == "get" and entity not in self.users:
             return Completed(b"", f"Error ENOENT: failed to find {entity} in keyring".encode(), 2)
         if verb == "get-or-create" and entity not in self.users:
-            keys = {"client.mooring": PANEL_KEY, "client.mooring-files": FILES_KEY}
+            keys = {"client.mooring": PANEL_KEY, "client.mooring-files": FILES_KEY, "client.mooring-iscsi": ISCSI_KEY}
             self.users[entity] = (keys.get(entity, NODE_KEY), capabilities)
         if verb == "caps":
             self.users[entity] = (self.users[entity][0], capabilities)

@@ -25,12 +25,19 @@ from storage.models import Cluster, Datastore, Disk
 from storage.services import clusters
 from storage.services.access import access_of
 from storage.services.attachments import secret_of
-from storage.services.ceph_admin import CONF, FILES_CAPABILITIES, KEYRINGS, NODE_CAPABILITIES, PANEL_CAPABILITIES
+from storage.services.ceph_admin import (
+    CONF,
+    FILES_CAPABILITIES,
+    ISCSI_CAPABILITIES,
+    KEYRINGS,
+    NODE_CAPABILITIES,
+    PANEL_CAPABILITIES,
+)
 from storage.status import cluster_status
 from tasks.errors import TaskConflict
 from tasks.models import Task
 from tests.infrastructure.fake_nodes import commands_of, lines_of, run, steps_of
-from tests.storage.ceph_host import FILES_KEY, NODE_KEY, OTHER_KEY, PANEL_KEY, CephHost
+from tests.storage.ceph_host import FILES_KEY, ISCSI_KEY, NODE_KEY, OTHER_KEY, PANEL_KEY, CephHost
 
 STEPS = [
     "Looking for Ceph on primary",
@@ -77,14 +84,15 @@ def test_its_steps_and_what_it_leaves(ceph_host: CephHost, engine: FakeCluster) 
     assert steps_of(task) == [(title, "completed") for title in STEPS]
     cluster = storage1()
     assert (str(cluster.fsid), cluster.monitors) == (ceph_host.fsid, ceph_host.monitors)
-    keys = [decrypt(key) for key in (cluster.key, cluster.node_key, cluster.files_key)]
-    assert keys == [PANEL_KEY, NODE_KEY, FILES_KEY]
+    keys = [decrypt(key) for key in (cluster.key, cluster.node_key, cluster.files_key, cluster.iscsi_key)]
+    assert keys == [PANEL_KEY, NODE_KEY, FILES_KEY, ISCSI_KEY]
     assert cluster.state == ClusterState.ONLINE and cluster.connected_at and cluster.through == ceph_host.row
     assert cluster.disks.count() == 9
     assert ceph_host.users == {
         "client.mooring": (PANEL_KEY, dict(PANEL_CAPABILITIES)),
         "client.mooring-vm": (NODE_KEY, dict(NODE_CAPABILITIES)),
         "client.mooring-files": (FILES_KEY, dict(FILES_CAPABILITIES)),
+        "client.mooring-iscsi": (ISCSI_KEY, dict(ISCSI_CAPABILITIES)),
     }
 
 
@@ -93,9 +101,9 @@ def test_no_key_is_in_the_log_the_parameters_or_a_command(ceph_host: CephHost, e
     task = connect(ceph_host)
 
     texts = [*lines_of(task), *ceph_host.ran, str(task.params), storage1().key, storage1().node_key]
-    texts.append(storage1().files_key)
+    texts += [storage1().files_key, storage1().iscsi_key]
     assert task.state == "completed"
-    assert not [text for text in texts if any(key in text for key in (PANEL_KEY, NODE_KEY, FILES_KEY))]
+    assert not [text for text in texts if any(key in text for key in (PANEL_KEY, NODE_KEY, FILES_KEY, ISCSI_KEY))]
     assert any("••••" in text for text in lines_of(task))
 
 
@@ -112,7 +120,7 @@ def test_a_second_time_makes_nothing_anew(ceph_host: CephHost, engine: FakeClust
 
     assert task.state == "completed"
     assert not [command for command in ceph_host.ran if "get-or-create" in command or " caps " in command]
-    assert sum(line.startswith("already done") for line in lines_of(task)) == 3
+    assert sum(line.startswith("already done") for line in lines_of(task)) == 4
 
 
 def test_connecting_again_takes_moved_monitors_and_a_new_key(ceph_host: CephHost, engine: FakeCluster) -> None:
@@ -262,9 +270,8 @@ def test_letting_go_of_a_cluster_whose_node_does_not_help_says_what_is_left(
     task = run(clusters.disconnect(user=None, cluster=storage1()))
 
     assert task.state == "warning"
-    assert (
-        "ceph auth rm client.mooring; ceph auth rm client.mooring-vm; ceph auth rm client.mooring-files" in task.reason
-    )
+    users = ("mooring", "mooring-vm", "mooring-files", "mooring-iscsi")
+    assert "; ".join(f"ceph auth rm client.{user}" for user in users) in task.reason
     assert not Cluster.objects.exists()
 
 

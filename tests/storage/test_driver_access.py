@@ -76,6 +76,7 @@ def test_the_capabilities_name_each_command_and_only_the_panels_names() -> None:
         "with fs_name=mooring",
         'add-bucket" with type=r',
         "with name regex",
+        "with blocklistop=add",
     )
     assert all(any(words in part for words in narrow_enough) for part in narrow)
 

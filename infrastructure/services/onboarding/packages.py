@@ -25,15 +25,15 @@ def install_command(packages: Sequence[str]) -> list[str]:
     return [*_APT, *_OPTIONS, "install", *packages]
 
 
-def missing(host: HostCommands) -> list[str]:
+def missing(host: HostCommands, packages: Sequence[str] = PACKAGES) -> list[str]:
     """Which of the packages are not installed. DriverError when the node has no dpkg: it is not a Debian."""
-    said = host.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n", *PACKAGES], check=False)
+    said = host.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n", *packages], check=False)
     if said.code not in (0, 1):  # 1: some are not known
         host.run(["dpkg-query", "--version"])
     installed = {
         name for name, _, status in (line.partition(" ") for line in said.text.splitlines()) if status == "installed"
     }
-    return [name for name in PACKAGES if name not in installed]
+    return [name for name in packages if name not in installed]
 
 
 def install(host: HostCommands, packages: Sequence[str]) -> None:

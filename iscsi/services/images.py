@@ -1,0 +1,89 @@
+"""The images of LUNs: from a LUN's row to calls of the storage's driver, and its snapshots in rows."""
+
+from collections.abc import Sequence
+
+from iscsi.models import IscsiRevision, Lun, Snapshot
+from iscsi.services.announcing import announce
+from storage.drivers.base import StorageCluster
+from storage.drivers.imaging import ImageLimits, SnapshotFacts
+from storage.services.access import driver
+
+
+def _of(lun: Lun) -> tuple[StorageCluster, str, str]:
+    return driver(lun.datastore.cluster), lun.datastore.pool, lun.image
+
+
+def make(lun: Lun) -> bool:
+    """Make the image; False when it is there. Raises DriverError."""
+    cluster, pool, image = _of(lun)
+    return cluster.make_image(pool, image, size=lun.size, data_pool=lun.datastore.data_pool)
+
+
+def exists(lun: Lun) -> bool:
+    """Whether the image is there, in a pool that is there."""
+    cluster, pool, image = _of(lun)
+    return any(each.name == pool for each in cluster.pools()) and image in cluster.images(pool)
+
+
+def free(lun: Lun) -> bool:
+    """Take the image from whoever held it, such as a server that died; only while nobody should have it open."""
+    cluster, pool, image = _of(lun)
+    return cluster.free_image(pool, image)
+
+
+def remove(lun: Lun) -> bool:
+    """Remove the image with its snapshots; False when it is not there. Conflict while somebody has it open."""
+    if not exists(lun):
+        return False
+    cluster, pool, image = _of(lun)
+    cluster.free_image(pool, image)
+    for each in cluster.snapshots(pool, image):
+        cluster.remove_snapshot(pool, image, each.name)
+    return cluster.remove_image(pool, image)
+
+
+def resize(lun: Lun, size: int) -> bool:
+    """Make the image larger; False when it has the size. Raises DriverError."""
+    cluster, pool, image = _of(lun)
+    return cluster.resize_image(pool, image, size)
+
+
+def take_snapshot(lun: Lun, name: str) -> bool:
+    cluster, pool, image = _of(lun)
+    return cluster.take_snapshot(pool, image, name)
+
+
+def drop_snapshot(lun: Lun, name: str) -> bool:
+    cluster, pool, image = _of(lun)
+    return cluster.remove_snapshot(pool, image, name)
+
+
+def roll_back(lun: Lun, name: str) -> int:
+    """Make the image what it was at the snapshot; its size then. Nobody may have it open."""
+    cluster, pool, image = _of(lun)
+    cluster.free_image(pool, image)
+    cluster.roll_back(pool, image, name)
+    return cluster.image_size(pool, image)
+
+
+def snapshots(lun: Lun) -> tuple[SnapshotFacts, ...]:
+    cluster, pool, image = _of(lun)
+    return cluster.snapshots(pool, image)
+
+
+def limit(lun: Lun, iops: int, bps: int) -> bool:
+    """Limit what whoever opens the image may do each second; 0 is no limit. False when it is so already."""
+    cluster, pool, image = _of(lun)
+    return cluster.limit_image(pool, image, ImageLimits(iops, bps))
+
+
+def record_snapshots(lun: Lun, found: Sequence[SnapshotFacts]) -> None:
+    """Have the rows say what the cluster told; call it in a transaction."""
+    names = {each.name for each in found}
+    lun.snapshots.exclude(name__in=names).delete()
+    for each in found:
+        Snapshot.objects.update_or_create(
+            lun=lun, name=each.name, defaults={"size": each.size, "taken_at": each.taken_at}
+        )
+    Lun.objects.filter(pk=lun.pk).update(rev=IscsiRevision.bump())
+    announce()
