@@ -37,12 +37,12 @@ step = TaskStep.objects.create(task=failed, seq=1, rev=2, key="1", title="Checki
 for seq, level in enumerate(("info", "warning", "error", "command"), start=2):
     TaskLine.objects.create(task=failed, step=step, seq=seq, rev=3, level=level, text=f"a line: {level}", at=now)
 view, _ = SavedView.objects.get_or_create(
-    owner=admin, table="ves-table", name="Stopped ones", defaults={"query": "status=stopped"}
+    owner=admin, table="ves-table", name=f"Stopped ones of {USER}", defaults={"query": "status=stopped"}
 )
 # Not created: one that is ready would be attached to the nodes, and it has no pool.
-datastore, _ = Datastore.objects.get_or_create(name="sample", defaults={
+datastore, _ = Datastore.objects.get_or_create(name=USER, defaults={
     "cluster": Cluster.objects.first(), "tier": 1, "mode": "r2", "domain": "host", "state": "failed",
-    "pool": "mooring-vm.t1.r2.host.sample", "data_pool": "mooring-vm.t1.r2.host.sample",
+    "pool": f"mooring-vm.t1.r2.host.{USER}", "data_pool": f"mooring-vm.t1.r2.host.{USER}",
 })
 print("@@" + json.dumps({
     "node": Node.objects.get(name="primary").pk,
@@ -60,22 +60,25 @@ _REMOVE = """
 from panel.preferences.models import SavedView
 from storage.models import Datastore
 from tasks.models import Task
-Task.objects.filter(parent=PARENT).delete()
-Task.objects.filter(pk=PARENT).delete()
-SavedView.objects.filter(pk=VIEW).delete()
-Datastore.objects.filter(name="sample").delete()
+Task.objects.filter(parent=ids["parent"]).delete()
+Task.objects.filter(pk=ids["parent"]).delete()
+SavedView.objects.filter(pk=ids["view"]).delete()
+Datastore.objects.filter(pk=ids["datastore"]).delete()
 """
 
 
 def make(user: str) -> dict[str, int]:
-    """Rows that a fresh lab does not have; returns the ids of all sample objects by name. `user` is the sample user."""
-    text = run_manage("shell", "-c", _MAKE.replace("USER", repr(user)))
+    """Rows that a fresh lab does not have; returns the ids of all sample objects by name.
+
+    `user` is the sample user, after whom those are named whose names must differ from those of tests beside these.
+    """
+    text = run_manage("shell", "-c", f"USER = {user!r}\n{_MAKE}")
     ids: dict[str, int] = json.loads(text.rsplit("@@", 1)[1])
     return ids
 
 
 def remove(ids: dict[str, int]) -> None:
-    run_manage("shell", "-c", _REMOVE.replace("PARENT", str(ids["parent"])).replace("VIEW", str(ids["view"])))
+    run_manage("shell", "-c", f"ids = {ids!r}\n{_REMOVE}")
 
 
 class People:
