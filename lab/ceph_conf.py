@@ -44,6 +44,7 @@ mon_osd_adjust_down_out_interval = false
 mon_mgr_beacon_grace = 10
 mds_beacon_interval = 2
 mds_beacon_grace = 10
+mds_beacon_mon_down_grace = 10
 osd_recovery_sleep = 0
 mon_client_hunt_interval = 1
 mon_client_hunt_interval_max_multiple = 2

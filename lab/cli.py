@@ -40,6 +40,16 @@ def _parser() -> argparse.ArgumentParser:
         help="which lab; several can run side by side (default: %(default)s)",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_whole(commands)
+    _add_parts(commands)
+    execute = commands.add_parser("exec", help="run a command inside a node, as root; a login shell without one")
+    execute.add_argument("node", choices=NODE_NAMES, metavar="NODE")
+    execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD…")
+    return parser
+
+
+def _add_whole(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Commands about the whole lab."""
     up = commands.add_parser("up", help="bring the lab up, or repair what is missing of it")
     up.add_argument(
         "--disks",
@@ -55,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--purge", action="store_true", help="forget the nodes too: the next up makes new machines")
     report = commands.add_parser("status", help="show nodes, VEs and storage")
     report.add_argument("--json", action="store_true", help="for programs")
+
+
+def _add_parts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Commands about one node, or disks."""
     for name, text in (
         ("power-off", "cut a node's power: every process in it ends at once"),
         ("power-on", "boot a node and wait until its VEs are back"),
@@ -71,10 +85,6 @@ def _parser() -> argparse.ArgumentParser:
     spare.add_argument("node", choices=NODE_NAMES, metavar="NODE")
     disks = commands.add_parser("move-disks", help="move the VMs' disks into a storage pool on Ceph, while they run")
     disks.add_argument("pool", metavar="POOL", help="as libvirt of each node calls it: see virsh pool-list")
-    execute = commands.add_parser("exec", help="run a command inside a node, as root; a login shell without one")
-    execute.add_argument("node", choices=NODE_NAMES, metavar="NODE")
-    execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD…")
-    return parser
 
 
 def _look(instance: Instance, arguments: argparse.Namespace) -> int:

@@ -24,15 +24,16 @@ class Fields(forms.Form):
     def mark_errors(self) -> None:
         """Outline the fields at fault, and begin at the first; call it before an invalid form is shown again."""
         wrong = [name for name in self.fields if name in self.errors]
-        for name, field in self.fields.items():
+        if not wrong:  # what is at fault is none of them: the form begins where it did
+            return
+        for field in self.fields.values():
             field.widget.attrs.pop("autofocus", None)
-            if name in wrong:
-                attrs = field.widget.attrs
-                if name == wrong[0]:
-                    attrs["autofocus"] = True
-                attrs["aria-invalid"] = "true"
-                attrs["class"] = f"{attrs.get('class', '')} bad".strip()
-                attrs["aria-describedby"] = f"{self[name].auto_id}-error"
+        self.fields[wrong[0]].widget.attrs["autofocus"] = True
+        for name in wrong:
+            attrs = self.fields[name].widget.attrs
+            attrs["aria-invalid"] = "true"
+            attrs["class"] = f"{attrs.get('class', '')} bad".strip()
+            attrs["aria-describedby"] = f"{self[name].auto_id}-error"
 
 
 def _word(field: forms.Field) -> None:

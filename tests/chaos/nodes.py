@@ -5,14 +5,11 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.machine import frozen, until
-from tests.e2e.lab import _STATES, NODES, Lab
-
-_LIST = "virsh -c qemu:///system list --all && virsh -c lxc:///system list --all"
+from tests.e2e.lab import NODES, Lab
 
 
 class Nodes(Lab):
@@ -21,20 +18,6 @@ class Nodes(Lab):
     def __init__(self, root: Path, instance: str) -> None:
         super().__init__(root, instance)
         self._folder = root / "var" / "lab" / instance
-
-    def states(self, node: str) -> dict[str, str]:
-        """Name → state of every VE that libvirt of the node knows."""
-        rows = [line.split(maxsplit=2) for line in self.exec(node, "sh", "-c", _LIST).splitlines()]
-        found = [row for row in rows if len(row) == 3 and row[0] != "Id"]
-        return {name: _STATES.get(state.strip(), state.strip()) for _, name, state in found}
-
-    def everywhere(self) -> dict[str, dict[str, str]]:
-        """Node → its states, all nodes asked at once."""
-        with ThreadPoolExecutor(len(NODES)) as pool:
-            return dict(zip(NODES, pool.map(self.states, NODES), strict=True))
-
-    def where(self, name: str) -> list[str]:
-        return [node for node, states in self.everywhere().items() if states.get(name) in ("running", "paused")]
 
     def libvirtd(self, node: str) -> int:
         """The daemon's process as this machine numbers it."""

@@ -22,7 +22,7 @@ FOLDER = "/srv/mooring/files"
 # Blocks with their numbers, one after the other, each on the disk before the next; /tmp/io tells how many.
 _WRITE = f"""rm -f /tmp/io* && (i=0; while [ ! -e /tmp/io-enough ]; do
 printf '%08d\\n' $i >>{FOLDER}/io && sync -d {FOLDER}/io || {{ echo $i >/tmp/io-broken; break; }}
-i=$((i+1)); echo $i >/tmp/io; done; touch /tmp/io-ended) >/dev/null 2>&1 </dev/null &"""
+i=$((i+1)); printf '%-10d\\n' $i 1<>/tmp/io; done; touch /tmp/io-ended) >/dev/null 2>&1 </dev/null &"""
 _END = "touch /tmp/io-enough; while [ ! -e /tmp/io-ended ]; do sleep 0.2; done"
 
 
@@ -97,7 +97,7 @@ def test_the_active_file_server_killed_during_io_is_replaced_and_nothing_is_lost
     lab.exec(writer, "sh", "-c", _WRITE)
 
     def written() -> int:
-        return int(lab.exec(writer, "sh", "-c", "cat /tmp/io-broken 2>/dev/null && exit 1; cat /tmp/io || echo 0"))
+        return int(lab.exec(writer, "sh", "-c", "cat /tmp/io-broken 2>/dev/null && exit 1; cat /tmp/io || true") or 0)
 
     until(lambda: written() > 5, 60, "nothing is written")
     dice.hit(f"I/O of {writer}", f"the server of {active}")

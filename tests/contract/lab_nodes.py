@@ -1,6 +1,5 @@
 """The lab's nodes with the panel's trust installed, through the panel's own onboarding code."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,28 +14,21 @@ from infrastructure.services.endpoints import endpoint_for
 from infrastructure.services.onboarding import certificates, libvirt_settings
 from panel.trust import ca, ssh_key
 from tests import instances
+from tests.e2e.lab import NODES, Lab
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("primary", "secondnode1", "secondnode2")
 _ADD_LINE = 'grep -qxF "$1" /root/.ssh/authorized_keys || echo "$1" >> /root/.ssh/authorized_keys'
-
-
-def lab(*argv: str) -> str:
-    """Run bin/lab on the instance of the tests."""
-    command = [str(ROOT / "bin" / "lab"), "--instance", instances.LAB, *argv]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
 
 
 @contextmanager
 def onboarded() -> Iterator[dict[str, Endpoint]]:
     """Bring the lab up and yield its nodes by name, reachable over SSH and mutual TLS."""
-    lab("up")
+    lab = Lab(ROOT, instances.LAB)
+    lab.run("up")
     ca.ensure_ca()
     ca.ensure_panel_certificate()
     ssh_key.ensure_ssh_key()
-    nodes = {name: _node(name) for name in NAMES}
+    nodes = {name: _node(lab, name) for name in NODES}
     for node in nodes.values():
         _install(node)
     try:
@@ -45,10 +37,10 @@ def onboarded() -> Iterator[dict[str, Endpoint]]:
         registry.drop_all()
 
 
-def _node(name: str) -> Node:
-    address = lab("exec", name, "hostname", "-I").split()[0]
+def _node(lab: Lab, name: str) -> Node:
+    address = lab.exec(name, "hostname", "-I").split()[0]
     key = registry.ssh.fetch_host_key(address)
-    lab("exec", name, "sh", "-c", _ADD_LINE, "sh", ssh_key.public_line().strip())
+    lab.exec(name, "sh", "-c", _ADD_LINE, "sh", ssh_key.public_line().strip())
     return Node(name=name, address=address, ssh_port=22, host_key=key.line)
 
 

@@ -9,11 +9,14 @@ import pytest
 
 from infrastructure.drivers import deadlines, registry
 from infrastructure.drivers.base import Endpoint, HostDriver, TimedOut, Unreachable, VEState, within
-from tests.contract.lab_nodes import lab
+from tests import instances
+from tests.contract.lab_nodes import ROOT
+from tests.e2e.lab import Lab
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.lab
 NODE = "secondnode2"
+LAB = Lab(ROOT, instances.LAB)
 
 
 @pytest.fixture
@@ -26,20 +29,20 @@ def node(onboarded_lab: dict[str, Endpoint]) -> Iterator[HostDriver]:
 
 @contextmanager
 def daemon_stopped() -> Iterator[None]:
-    lab("exec", NODE, "pkill", "-STOP", "-x", "libvirtd")
+    LAB.exec(NODE, "pkill", "-STOP", "-x", "libvirtd")
     try:
         yield
     finally:
-        lab("exec", NODE, "pkill", "-CONT", "-x", "libvirtd")
+        LAB.exec(NODE, "pkill", "-CONT", "-x", "libvirtd")
 
 
 @contextmanager
 def cut_off() -> Iterator[None]:
-    lab("cut", NODE)
+    LAB.run("cut", NODE)
     try:
         yield
     finally:
-        lab("heal", NODE)
+        LAB.run("heal", NODE)
 
 
 def test_a_stopped_daemon_is_left_at_the_deadline_and_used_again_when_it_goes_on(node: HostDriver) -> None:
@@ -98,9 +101,9 @@ def test_subscribers_hear_of_a_node_that_was_cut_off_without_being_asked(node: H
 def test_subscribers_hear_of_a_restarted_daemon(node: HostDriver) -> None:
     reasons: list[str] = []
     node.subscribe(lambda _event: None, reasons.append)
-    lab("exec", NODE, "service", "libvirtd", "restart")
+    LAB.exec(NODE, "service", "libvirtd", "restart")
     eventually(lambda: len(reasons) == 1)
-    lab("exec", NODE, "service", "libvirtd", "start")
+    LAB.exec(NODE, "service", "libvirtd", "start")
     eventually(lambda: _answers(node), seconds=60)
     assert VEState.RUNNING in {ve.state for ve in node.ves()}
 

@@ -13,7 +13,8 @@ COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 LAYOUT = {"type": "rule", "values": ["color-contrast", "scrollable-region-focusable", "target-size"]}
 
 _RUN = """async (rules) => {
-  const result = await axe.run(document, {runOnly: rules, resultTypes: ['violations']});
+  const looked = document.querySelector('dialog:modal') ?? document;
+  const result = await axe.run(looked, {runOnly: rules, resultTypes: ['violations']});
   return result.violations.map(({id, help, nodes}) => ({
     id, help, count: nodes.length,
     nodes: nodes.slice(0, 3).map(({html, failureSummary}) => `${html.slice(0, 240)}\\n    ${failureSummary}`),
@@ -29,7 +30,10 @@ def _source() -> str:
 
 
 def violations(page: Page, rules: dict[str, Any] = EVERYTHING) -> list[str]:
-    """One text for each rule that the page as it stands breaks: the rule, and the first elements with the reason."""
+    """One text for each rule that the page as it stands breaks: the rule, and the first elements with the reason.
+
+    Of a page with a modal dialog open only the dialog is looked at: all else is inert until it closes.
+    """
     if not page.evaluate("'axe' in window"):
         page.evaluate(_source())
     found: list[dict[str, Any]] = page.evaluate(_RUN, rules)

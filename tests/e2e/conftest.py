@@ -1,9 +1,11 @@
 """Chromium against the running panel of instance `test` (bin/up --instance test --port 8543 starts it)."""
 
+import fcntl
 import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,8 +70,10 @@ def password() -> str:
     """The administrator's password: the tests set their own, for the one of bin/up must be changed before all else."""
     keys = ROOT / "var" / INSTANCE / "keys"
     assert keys.exists(), f"start the panel under test first: bin/up --instance {INSTANCE} --port {PORT}"
-    if (keys / "initial_password").exists():
-        run_manage("set_password", "admin", "--password-stdin", "--keep-password", stdin=f"{ADMIN_PASSWORD}\n")
+    with (Path(tempfile.gettempdir()) / f"mooring-{INSTANCE}-password.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second change would end the logins of the tests beside these
+        if (keys / "initial_password").exists():
+            run_manage("set_password", "admin", "--password-stdin", "--keep-password", stdin=f"{ADMIN_PASSWORD}\n")
     return ADMIN_PASSWORD
 
 

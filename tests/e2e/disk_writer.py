@@ -7,7 +7,8 @@ from contextlib import suppress
 from tests.e2e.lab import NODES, Lab
 
 BLOCK = 64 << 10
-# Writes block after block, each the hash of its number repeated, and says in /tmp/written how many are on the disk.
+# Writes block after block, each the hash of its number repeated, and says in /tmp/written how many are on the disk:
+# written over in place, so that who reads it meanwhile never finds it empty.
 _WRITER = """
 rm -f /tmp/written /tmp/enough /tmp/ended /tmp/broken
 ( i=0
@@ -15,7 +16,7 @@ rm -f /tmp/written /tmp/enough /tmp/ended /tmp/broken
     h=$(printf %s "$(printf 'block %s' $i | sha256sum | cut -c1-64)")
     yes "$h" | head -c {size} | dd of=/dev/vda bs={size} seek=$i conv=notrunc,fsync 2>/dev/null ||
       {{ echo $i >/tmp/broken; break; }}
-    i=$((i+1)); echo $i >/tmp/written; {rest}
+    i=$((i+1)); printf '%-10d\\n' $i 1<>/tmp/written; {rest}
   done; echo $i >/tmp/ended ) >/dev/null 2>&1 &
 """
 
@@ -75,7 +76,7 @@ class DiskWriter:
         self.run(_WRITER.format(blocks=self.blocks, size=BLOCK, rest=f"sleep {rest}" if rest else ""))
 
     def written(self) -> int:
-        return int(self.run("cat /tmp/written 2>/dev/null || echo 0"))
+        return int(self.run("cat /tmp/written 2>/dev/null || true") or 0)
 
     def until_written(self, blocks: int, seconds: float = 120) -> int:
         end = time.monotonic() + seconds
@@ -86,7 +87,7 @@ class DiskWriter:
 
     def stop(self) -> int:
         """End the writing; the number of blocks that were written."""
-        self.run("touch /tmp/enough; while [ ! -e /tmp/ended ]; do sleep 0.2; done", timeout=120)
+        self.run("touch /tmp/enough; while [ ! -s /tmp/ended ]; do sleep 0.2; done", timeout=120)
         return int(self.run("cat /tmp/ended"))
 
     def errors(self) -> str:

@@ -4,10 +4,16 @@ import base64
 import json
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from lab.errors import LabError
+from lab.instance import load
+from lab.node import Node
+
 NODES = ("primary", "secondnode1", "secondnode2")
+_LIST = "virsh -c qemu:///system list --all && virsh -c lxc:///system list --all"
 _STATES = {"running": "running", "shut off": "stopped", "paused": "paused"}
 
 
@@ -16,28 +22,33 @@ class Lab:
 
     def __init__(self, root: Path, instance: str) -> None:
         self._command = [str(root / "bin" / "lab"), "--instance", instance]
+        self._name = instance
 
     def run(self, *argv: str, timeout: float = 300) -> str:
-        done = subprocess.run([*self._command, *argv], capture_output=True, text=True, timeout=timeout, check=False)
-        assert done.returncode == 0, f"lab {argv}: {done.stdout}{done.stderr}"
-        return done.stdout
+        return _said([*self._command, *argv], timeout)
 
     def exec(self, node: str, *argv: str, timeout: float = 300) -> str:
-        return self.run("exec", node, *argv, timeout=timeout)
+        """What `bin/lab exec` does, without a Python of its own for each call."""
+        try:
+            command = Node(load(self._name), node).command(argv)
+        except LabError as error:
+            raise AssertionError(str(error)) from error
+        return _said(command, timeout)
 
     def states(self, node: str) -> dict[str, str]:
         """Name → state of every VE that libvirt of the node knows, as `virsh list --all` says it."""
-        found = {}
-        for uri in ("qemu:///system", "lxc:///system"):
-            for line in self.exec(node, "virsh", "-c", uri, "list", "--all").splitlines()[2:]:
-                parts = line.split(maxsplit=2)
-                if len(parts) == 3:
-                    found[parts[1]] = _STATES.get(parts[2].strip(), parts[2].strip())
-        return found
+        rows = [line.split(maxsplit=2) for line in self.exec(node, "sh", "-c", _LIST).splitlines()]
+        found = [row for row in rows if len(row) == 3 and row[0] != "Id"]
+        return {name: _STATES.get(state.strip(), state.strip()) for _, name, state in found}
+
+    def everywhere(self) -> dict[str, dict[str, str]]:
+        """Node → its states, all nodes asked at once."""
+        with ThreadPoolExecutor(len(NODES)) as pool:
+            return dict(zip(NODES, pool.map(self.states, NODES), strict=True))
 
     def where(self, name: str) -> list[str]:
         """The nodes on which the VE is running or paused."""
-        return [node for node in NODES if self.states(node).get(name) in ("running", "paused")]
+        return [node for node, states in self.everywhere().items() if states.get(name) in ("running", "paused")]
 
     def agent(self, node: str, name: str, command: str, **arguments: Any) -> Any:
         request = json.dumps({"execute": command, "arguments": arguments})
@@ -53,3 +64,9 @@ class Lab:
                 return base64.b64decode(status.get("out-data", "")).decode()
             time.sleep(0.2)
         raise AssertionError(f"{script!r} did not end in {name} within {timeout} s")
+
+
+def _said(command: list[str], timeout: float) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout

@@ -38,22 +38,22 @@ step = TaskStep.objects.create(task=failed, seq=1, rev=2, key="1", title="Checki
 for seq, level in enumerate(("info", "warning", "error", "command"), start=2):
     TaskLine.objects.create(task=failed, step=step, seq=seq, rev=3, level=level, text=f"a line: {level}", at=now)
 view, _ = SavedView.objects.get_or_create(
-    owner=admin, table="ves-table", name="Stopped ones", defaults={"query": "status=stopped"}
+    owner=admin, table="ves-table", name=f"Stopped ones of {USER}", defaults={"query": "status=stopped"}
 )
 # Not created: one that is ready would be attached to the nodes, and it has no pool.
-datastore, _ = Datastore.objects.get_or_create(name="sample", defaults={
+datastore, _ = Datastore.objects.get_or_create(name=USER, defaults={
     "cluster": Cluster.objects.first(), "tier": 1, "mode": "r2", "domain": "host", "state": "failed",
-    "pool": "mooring-vm.t1.r2.host.sample", "data_pool": "mooring-vm.t1.r2.host.sample",
+    "pool": f"mooring-vm.t1.r2.host.{USER}", "data_pool": f"mooring-vm.t1.r2.host.{USER}",
 })
 # Of stages that nothing is served of, and that nobody looks at: there is no server.
 node = Node.objects.get(name="primary")
 IscsiNode.objects.get_or_create(node=node, defaults={"state": "failed", "reason": "A sample"})
-chap, _ = ChapUser.objects.get_or_create(name="sample", defaults={"secret": "", "version": 0, "changed_at": now})
-target, _ = Target.objects.get_or_create(name="sample", defaults={
-    "iqn": "iqn.2014-06.com.vstorage:sample", "node": node, "number": 255, "started": False, "stage": "partly",
+chap, _ = ChapUser.objects.get_or_create(name=USER, defaults={"secret": "", "version": 0, "changed_at": now})
+target, _ = Target.objects.get_or_create(name=USER, defaults={
+    "iqn": f"iqn.2014-06.com.vstorage:{USER}", "node": node, "number": 1000 + int(USER[-6:], 16) % 30_000, "started": False, "stage": "partly",
     "chap_user": chap, "initiators": ["iqn.1993-08.org.debian:01:b81a24"], "limit_iops": 2000,
 })
-lun, _ = Lun.objects.get_or_create(image="lun-sample", defaults={
+lun, _ = Lun.objects.get_or_create(image=f"lun-{USER}", defaults={
     "target": target, "number": 1, "datastore": datastore, "size": 1 << 30, "stage": "failed",
 })
 snapshot, _ = Snapshot.objects.get_or_create(lun=lun, name="sample", defaults={"size": 1 << 30, "taken_at": now})
@@ -75,26 +75,30 @@ from iscsi.models import ChapUser, IscsiNode, Lun, Target
 from panel.preferences.models import SavedView
 from storage.models import Datastore
 from tasks.models import Task
-Task.objects.filter(parent=PARENT).delete()
-Task.objects.filter(pk=PARENT).delete()
-SavedView.objects.filter(pk=VIEW).delete()
-Lun.objects.filter(image="lun-sample").delete()
-Target.objects.filter(name="sample").delete()
-ChapUser.objects.filter(name="sample").delete()
-IscsiNode.objects.filter(reason="A sample").delete()
-Datastore.objects.filter(name="sample").delete()
+Task.objects.filter(parent=ids["parent"]).delete()
+Task.objects.filter(pk=ids["parent"]).delete()
+SavedView.objects.filter(pk=ids["view"]).delete()
+Lun.objects.filter(pk=ids["lun"]).delete()
+Target.objects.filter(pk=ids["target"]).delete()
+ChapUser.objects.filter(pk=ids["chap_user"]).delete()
+if not Target.objects.filter(name__startswith="sample-").exists():  # of tests beside these
+    IscsiNode.objects.filter(reason="A sample").delete()
+Datastore.objects.filter(pk=ids["datastore"]).delete()
 """
 
 
 def make(user: str) -> dict[str, int]:
-    """Rows that a fresh lab does not have; returns the ids of all sample objects by name. `user` is the sample user."""
-    text = run_manage("shell", "-c", _MAKE.replace("USER", repr(user)))
+    """Rows that a fresh lab does not have; returns the ids of all sample objects by name.
+
+    `user` is the sample user, after whom those are named whose names must differ from those of tests beside these.
+    """
+    text = run_manage("shell", "-c", f"USER = {user!r}\n{_MAKE}")
     ids: dict[str, int] = json.loads(text.rsplit("@@", 1)[1])
     return ids
 
 
 def remove(ids: dict[str, int]) -> None:
-    run_manage("shell", "-c", _REMOVE.replace("PARENT", str(ids["parent"])).replace("VIEW", str(ids["view"])))
+    run_manage("shell", "-c", f"ids = {ids!r}\n{_REMOVE}")
 
 
 class People:

@@ -81,7 +81,7 @@ def _picture(password: str) -> int:
         for view in pictured():
             if set(re.findall(r"{(\w+)}", view.path)) <= set(ids):
                 page = stranger if view.who == "stranger" else admin
-                count += _shoot(page, view, view.path.format(**ids))
+                count += _shoot(page, view, ids)
         browser.close()
     return count
 
@@ -91,14 +91,12 @@ def _page(browser: Browser) -> Page:
     return browser.new_context(**options).new_page()
 
 
-def _shoot(page: Page, view: View, path: str) -> int:
+def _shoot(page: Page, view: View, ids: dict[str, int]) -> int:
     """One picture for each width and theme; a view is opened anew for each width, as menus stand where they opened."""
     name = re.sub(r"[^a-z0-9]+", "-", view.name.lower()).strip("-")
     for width, height in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
-        page.goto(path)
-        if view.act:
-            view.act(page)
+        view.show(page, ids)
         page.wait_for_timeout(SETTLED_MS)
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from tests.bench.scale_panel import USER, Panel, running_panel
 from tests.e2e.conftest import Complaints
 
-pytestmark = pytest.mark.e2e
+# One group: run in several processes (pytest -n), one of them has this panel and all of its tests.
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("many")]
 NODES, VES = 120, 60
 
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 Act = Callable[[Page], None]
+_UNDER = "/infrastructure/nodes/"
 
 NOT_PAGES = {
     "infrastructure:home": "redirects to the nodes",
@@ -42,10 +43,25 @@ class View:
     act: Act | None = None
     who: str = "admin"
     sends: bool = False  # a form is sent there: for panels under test only
+    modal: bool = False  # the path is a dialog, shown over the list of nodes
 
     @property
     def name(self) -> str:
         return f"{self.route} {self.note}".strip()
+
+    def show(self, page: Page, ids: dict[str, int]) -> Response:
+        """Opens it with these ids in its path; the answer of the page."""
+        path = self.path.format(**ids)
+        answer = page.goto(_UNDER if self.modal else path)
+        assert answer is not None
+        if self.modal:
+            # As a button with hx-get does.
+            page.evaluate("(path) => window.htmx.ajax('GET', path, {target: '#modal', swap: 'innerHTML'})", path)
+            expect(page.locator("#modal dialog:modal")).to_be_visible()
+            _checked(page)
+        if self.act:
+            self.act(page)
+        return answer
 
 
 def menu(name: str) -> Act:
@@ -71,15 +87,6 @@ def _manage_menu(page: Page) -> None:
 def _account_menu(page: Page) -> None:
     page.locator('[popovertarget="user-menu"]').click()
     expect(page.locator("#user-menu:popover-open")).to_be_visible()
-
-
-def modal(page: Page) -> None:
-    """Show the dialog of this path over the list of nodes, as a button with hx-get does."""
-    path = page.evaluate("location.pathname + location.search")
-    page.goto("/infrastructure/nodes/")
-    page.evaluate("(path) => window.htmx.ajax('GET', path, {target: '#modal', swap: 'innerHTML'})", path)
-    expect(page.locator("#modal dialog:modal")).to_be_visible()
-    _checked(page)
 
 
 def _checked(page: Page) -> None:
@@ -177,11 +184,11 @@ def _pages(route: str, path: str, *notes: str) -> list[View]:
 
 def _dialog(route: str, path: str, note: str = "") -> list[View]:
     """A dialog, on a page of its own and over another one."""
-    return [View(route, path, note, _checked), View(route, path, f"{note} modal".strip(), modal)]
+    return [View(route, path, note, _checked), View(route, path, f"{note} modal".strip(), modal=True)]
 
 
 NODES, VES, VE = "infrastructure:nodes", "infrastructure:ves", "/infrastructure/ves/{ve}/"
-NODE = "/infrastructure/nodes/{node}/"
+NODE, BULK = "/infrastructure/nodes/{node}/", "/infrastructure/bulk/?"
 TARGET, LUN = "/iscsi/targets/{target}/", "/iscsi/luns/{lun}/"
 VIEWS: list[View] = [
     View("account_login", "/account/login/", who="stranger"),
@@ -266,11 +273,11 @@ VIEWS: list[View] = [
     View("infrastructure:ve_migrate", f"{VE}migrate/", "refused", _invalid_migrate, sends=True),
     *_dialog("infrastructure:ve_migrate", "/infrastructure/ves/{ct}/migrate/", "container"),
     *(
-        View("infrastructure:bulk", f"/infrastructure/bulk/?action={action}&ve={{ve}},{{ct}}", action, modal)
+        View("infrastructure:bulk", f"{BULK}action={action}&ve={{ve}},{{ct}}", action, modal=True)
         for action in ("start", "stop", "force_off", "restart", "pause", "resume", "migrate")
     ),
-    View("infrastructure:bulk", "/infrastructure/bulk/?action=location&node={node}", "location", modal),
-    View("infrastructure:bulk", "/infrastructure/bulk/?action=enter_maintenance&node={node}", "maintenance", modal),
+    View("infrastructure:bulk", f"{BULK}action=location&node={{node}}", "location", modal=True),
+    View("infrastructure:bulk", f"{BULK}action=enter_maintenance&node={{node}}", "maintenance", modal=True),
     View("infrastructure:console", f"{VE}console/?kind=screen", "screen", _connected),
     View("infrastructure:console", f"{VE}console/?kind=screen", "keys", _send_keys),
     View("infrastructure:console", f"{VE}console/?kind=screen", "paste", _paste),

@@ -1,10 +1,14 @@
 """The lab's nodes and its cluster in the panel's rows as if they had been set up: for what needs no onboarding."""
 
+from collections.abc import Iterator
+
+import pytest
 from django.utils import timezone
 
 from infrastructure.models import Node
 from infrastructure.services import nodes
 from panel.trust.encryption import encrypt
+from storage.drivers import registry
 from storage.models import Cluster
 from storage.services import observed
 from storage.services.access import driver
@@ -42,3 +46,12 @@ def look(cluster: Cluster) -> None:
     """What the collector does every few seconds."""
     observed.record(cluster, driver(cluster).look())
     cluster.refresh_from_db()
+
+
+@pytest.fixture
+def cluster(panel_lab: OnboardedLab) -> Iterator[Cluster]:
+    """The cluster of the lab, looked at once; its connections are closed afterwards."""
+    made = known_cluster(panel_lab)
+    look(made)
+    yield made
+    registry.drop_all()

@@ -6,6 +6,7 @@ The policies share one lab session and the losses: a disk of each tier, then ano
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -42,10 +43,16 @@ def kept(storage_panel: StoragePanel) -> Iterator[list[Kept]]:
     for key, tier, domain in POLICIES:
         datastore = storage_panel.create(key, tier=tier, mode=key, domain=domain)
         made.append(Kept(MODES[key], datastore, write(storage_panel.lab, f"{datastore.pool}/proof", MIB)))
+    for each in made:  # new groups agree one after another
+        until(storage_panel.lab, each.datastore.data_pool, lambda found, each=each: filled(found, each.mode), 60)
     yield made
     for each in made:
         rbd(storage_panel.lab, "rm", "--no-progress", each.image)
         storage_panel.remove(each.datastore)
+
+
+def filled(groups: list[dict[str, Any]], mode: Mode) -> bool:
+    return all(active(group) and len(group["disks"]) == mode.needs for group in groups)
 
 
 def test_it_serves_pauses_and_comes_back_as_promised(storage_panel: StoragePanel, kept: list[Kept]) -> None:

@@ -1,6 +1,5 @@
 """Two admins ask for the same policy, or the same datastore, at once: nothing is made twice, nothing stays behind."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Barrier
@@ -8,24 +7,14 @@ from threading import Barrier
 import pytest
 from django.db import connection
 
-from storage.drivers import registry
 from storage.models import Cluster, Datastore
 from storage.services import datastores
 from tasks.models import Task
 from tests.lab.ceph import told
-from tests.lab.known_cluster import known_cluster, look
 from tests.lab.onboarded import OnboardedLab, completed
 
 pytestmark = pytest.mark.lab
 WORKER_SECONDS = 120
-
-
-@pytest.fixture
-def cluster(panel_lab: OnboardedLab) -> Iterator[Cluster]:
-    made = known_cluster(panel_lab)
-    look(made)
-    yield made
-    registry.drop_all()
 
 
 def asked_at_once(panel: OnboardedLab, cluster: Cluster, *names: str) -> list[Task]:

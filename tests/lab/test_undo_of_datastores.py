@@ -1,20 +1,19 @@
 """A datastore for files that fails after any of its steps leaves a real Ceph as it was, and can be tried again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from infrastructure.drivers.errors import Refused
 from storage.choices import Use
-from storage.drivers import registry
 from storage.drivers.ceph import CephCluster
 from storage.models import Cluster, Datastore
 from storage.services import datastores
 from tasks.models import Task
 from tasks.services import retry
 from tests.lab.ceph import told
-from tests.lab.known_cluster import known_cluster, look
+from tests.lab.known_cluster import look
 from tests.lab.onboarded import OnboardedLab, completed
 
 pytestmark = pytest.mark.lab
@@ -29,14 +28,6 @@ FAILURES = (
     ("make_directory", 1),
     ("look", 3),
 )
-
-
-@pytest.fixture
-def cluster(panel_lab: OnboardedLab) -> Iterator[Cluster]:
-    made = known_cluster(panel_lab)
-    look(made)
-    yield made
-    registry.drop_all()
 
 
 def all_of(panel: OnboardedLab) -> dict[str, Any]:

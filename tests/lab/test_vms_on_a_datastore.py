@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from storage.models import Attachment, Datastore
+from tests.e2e.lab import NODES
 from tests.lab.ceph import rbd, told
 from tests.lab.conftest import RunningLab
 from tests.lab.onboarded import completed
@@ -12,7 +13,12 @@ from tests.lab.storage_panel import StoragePanel
 
 pytestmark = pytest.mark.lab
 
-HOMES = {"primary": ("vmtest", "vm2"), "secondnode1": ("vmd-desktop",), "secondnode2": ("vmd-cli",)}
+VMS = ("vm2", "vmd-cli", "vmd-desktop", "vmtest")
+
+
+def homes_of(lab: RunningLab) -> dict[str, str]:
+    """VM → where it is now: other tests move them."""
+    return {name: node for node in NODES for name in lab.states(node) if name in VMS}
 
 
 @pytest.fixture
@@ -28,9 +34,8 @@ def datastore(storage_panel: StoragePanel) -> Iterator[Datastore]:
 def fresh_vms_afterwards(lab: RunningLab, datastore: Datastore) -> Iterator[None]:
     """The lab's VMs are as it makes them when the test is over, and nothing of them is on the datastore."""
     yield
-    for node, names in HOMES.items():
-        for name in names:
-            lab.exec(node, "sh", "-c", f"virsh destroy {name}; virsh undefine {name}")
+    for name, node in homes_of(lab).items():
+        lab.exec(node, "sh", "-c", f"virsh destroy {name}; virsh undefine {name}")
     lab.up()
     for name in rbd(lab, "ls", datastore.pool).split():
         rbd(lab, "rm", "--no-progress", f"{datastore.pool}/{name}")
@@ -80,18 +85,17 @@ def test_the_labs_own_vms_move_their_disks_while_they_run(
     storage_panel: StoragePanel, datastore: Datastore, fresh_vms_afterwards: None
 ) -> None:
     lab = storage_panel.lab
-    before = {node: lab.states(node) for node in HOMES}
-    began = lab.in_guest("primary", "vmtest", "echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; cat /tmp/tick")
+    homes, before = homes_of(lab), {node: lab.states(node) for node in NODES}
+    began = lab.in_guest(homes["vmtest"], "vmtest", "echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; cat /tmp/tick")
 
     lab.run("move-disks", "mooring-fast")
 
-    assert {node: lab.states(node) for node in HOMES} == before
-    for node, names in HOMES.items():
-        for name in names:
-            for defined in ((), ("--inactive",)):
-                assert f"{datastore.pool}/{name}'" in lab.virsh(node, "dumpxml", *defined, name)
-    assert sorted(rbd(lab, "ls", datastore.pool).split()) == sorted(name for names in HOMES.values() for name in names)
+    assert {node: lab.states(node) for node in NODES} == before
+    for name, node in homes.items():
+        for defined in ((), ("--inactive",)):
+            assert f"{datastore.pool}/{name}'" in lab.virsh(node, "dumpxml", *defined, name)
+    assert sorted(rbd(lab, "ls", datastore.pool).split()) == sorted(homes) == list(VMS)
     read = "echo 3 >/proc/sys/vm/drop_caches; head -n 1 /dev/vda; cat /tmp/tick"
-    text, ticks = lab.in_guest("primary", "vmtest", read).split()
+    text, ticks = lab.in_guest(homes["vmtest"], "vmtest", read).split()
     assert (text, int(ticks) >= int(began)) == ("kept", True), "the guest began anew"
     assert "All disks of VMs lie in Ceph already." in lab.run("move-disks", "mooring-fast")
