@@ -50,7 +50,8 @@ node = Node.objects.get(name="primary")
 IscsiNode.objects.get_or_create(node=node, defaults={"state": "failed", "reason": "A sample"})
 chap, _ = ChapUser.objects.get_or_create(name=USER, defaults={"secret": "", "version": 0, "changed_at": now})
 target, _ = Target.objects.get_or_create(name=USER, defaults={
-    "iqn": f"iqn.2014-06.com.vstorage:{USER}", "node": node, "number": 1000 + int(USER[-6:], 16) % 30_000, "started": False, "stage": "partly",
+    "iqn": f"iqn.2014-06.com.vstorage:{USER}", "node": node, "number": 1000 + int(USER[-6:], 16) % 30_000,
+    "started": False, "stage": "partly",
     "chap_user": chap, "initiators": ["iqn.1993-08.org.debian:01:b81a24"], "limit_iops": 2000,
 })
 lun, _ = Lun.objects.get_or_create(image=f"lun-{USER}", defaults={
