@@ -7,6 +7,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 from playwright.sync_api import Browser
 
+from tasks.templatetags.tasks import progress_bar
 from tests.e2e import samples
 from tests.e2e.axe import COLOURS, EVERYTHING, LAYOUT, violations
 from tests.e2e.conftest import make_user
@@ -76,3 +77,18 @@ def test_a_view_has_no_violation_in_either_theme_at_either_width(
 
     told = [f"{where}: {text}" for where, texts in found.items() for text in texts]
     assert not told, "\n".join(told)
+
+
+def test_how_far_a_task_is_stands_out_in_both_themes(people: People) -> None:
+    page = people.page_of("admin")
+    page.goto("/tasks/")
+    page.evaluate(
+        "(html) => document.querySelector('main').insertAdjacentHTML('beforeend', html)", progress_bar(50, "x")
+    )
+    fills = set()
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        fills.add(page.evaluate("getComputedStyle(document.querySelector('main .meter > rect')).fill"))
+
+    assert len(fills) == 2
+    assert "rgb(0, 0, 0)" not in fills
