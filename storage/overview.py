@@ -21,6 +21,7 @@ _TIER_SHORT = {
 }
 # What a tier's "usable left" is reckoned for: as many copies over hosts as it can have, up to this.
 USUAL_COPIES = 3
+LONGEST_HEAL = 30 * 86_400  # seconds; a guess beyond it comes of a speed that is none
 
 
 def share(part: float, whole: float) -> float:
@@ -122,7 +123,8 @@ def services(facts: ClusterFacts) -> Services:
 class SelfHeal:
     """Copies that are missing or not where they belong, and how fast they come back.
 
-    `percent` and `total`: of what this heal began with. `seconds`: left at the present speed, None when nothing moves.
+    `percent` and `total`: of what this heal began with. `seconds`: left at the present speed, None when next to nothing
+    moves: just begun, or about to end, that speed says nothing.
     """
 
     percent: float
@@ -149,7 +151,8 @@ def self_heal(facts: ClusterFacts, began: int) -> SelfHeal:
     each = facts.space.used / groups.copies if groups.copies else 0.0
     most = max(began, wrong)
     left, speed = max(1, round(wrong * each)), facts.flow.recovery_bytes
-    return SelfHeal(share(most - wrong, most), left, round(most * each), speed, left / speed if speed else None)
+    seconds = left / speed if speed * LONGEST_HEAL >= left else None
+    return SelfHeal(share(most - wrong, most), left, round(most * each), speed, seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from django.views.decorators.http import require_http_methods
 
 from infrastructure.choices import NodeState
 from infrastructure.models import Node
-from infrastructure.services.errors import ServiceError
+from infrastructure.services.errors import NotPossible, ServiceError
 from infrastructure.views.answers import put_error, run
 from panel.accounts.permissions import requires
 from panel.accounts.scopes import visible
 from panel.ui.htmx import go_to, render_page
 from panel.ui.signed_in import user_of
 from storage.forms import ConnectForm, ThroughForm
+from storage.models import Cluster
 from storage.services import clusters
 from storage.views.look import Look, look_at_cluster, page_context
 from tasks.errors import TaskConflict
@@ -93,9 +94,18 @@ def disconnect(request: HttpRequest) -> HttpResponse:
     if look is None:
         return redirect(OVERVIEW)
     if request.method != "POST":
-        return _dialog(request, "storage/disconnect.html", look)
+        return _dialog(request, "storage/disconnect.html", look, held=_held(look.cluster))
     user, cluster = user_of(request), look.cluster
     return run(request, lambda: clusters.disconnect(user=user, cluster=cluster, request=request), reverse(OVERVIEW))
+
+
+def _held(cluster: Cluster) -> str:
+    """Why the cluster cannot be let go yet, and what to do; empty when it can."""
+    try:
+        clusters.require_unused(cluster)
+    except NotPossible as error:
+        return str(error)
+    return ""
 
 
 def _dialog(request: HttpRequest, template: str, look: Look, status: int = 200, **more: Any) -> HttpResponse:

@@ -26,19 +26,21 @@ CREATE = Gate("datastore created, against the same commands by hand", Rule.MORE_
 GATES = (CREATE,)
 _OURS = """
 import json, time
+from panel.accounts.models import User
 from storage.models import Cluster
 from storage.services import datastores
+admin = User.objects.get(username="admin")
 def wait(task):
     end = time.monotonic() + 60
     while task.finished_at is None and time.monotonic() < end:
         time.sleep(0.05)
         task.refresh_from_db()
     return [task.state, task.reason, (task.finished_at - task.created_at).total_seconds() if task.finished_at else None]
-datastore, task = datastores.create(user=None, cluster=Cluster.objects.get(), name="bench", use="vm", tier=2,
+datastore, task = datastores.create(user=admin, cluster=Cluster.objects.get(), name="bench", use="vm", tier=2,
                                     mode="r2", domain="host")
 made = wait(task)
 datastore.refresh_from_db()
-gone = wait(datastores.remove(user=None, datastore=datastore, confirmation="bench"))
+gone = wait(datastores.remove(user=admin, datastore=datastore, confirmation="bench"))
 print("@@" + json.dumps([made, gone]))
 """
 _SECRET = """

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.instance import load
+from lab.instance import NODE_NAMES, load
 from lab.node import Node
 
-NODES = ("primary", "secondnode1", "secondnode2")
+NODES = NODE_NAMES
 _LIST = "virsh -c qemu:///system list --all && virsh -c lxc:///system list --all"
 _STATES = {"running": "running", "shut off": "stopped", "paused": "paused"}
 

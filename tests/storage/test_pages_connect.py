@@ -1,5 +1,6 @@
 """Connecting a cluster, connecting it again and letting it go: the form, the dialogs, and who may."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from infrastructure.models import Node
 from panel.accounts.models import User
 from storage.choices import ClusterState
-from storage.models import Cluster
+from storage.models import Cluster, Datastore
 from tasks.models import Task
 from tests.infrastructure.page_rows import make_node, silence
 
@@ -108,6 +109,20 @@ def test_connecting_again_through_no_node_is_refused(administrator: User, cluste
 def test_disconnecting_starts_a_task(administrator: User, cluster: Cluster, client_of: Any) -> None:
     assert client_of(administrator).post(DISCONNECT, headers=HTMX).status_code == 204
     assert Task.objects.get().kind == "storage.disconnect"
+
+
+def test_a_cluster_with_datastores_is_not_let_go_and_the_dialog_names_them(
+    administrator: User, cluster: Cluster, client_of: Any
+) -> None:
+    client = client_of(administrator)
+    assert 'class="btn btn-d">Disconnect' in client.get(DISCONNECT, headers=HTMX).content.decode()
+    Datastore.objects.create(cluster=cluster, name="fast", tier=1, mode="r2", domain="host", pool="p", data_pool="p")
+
+    html = client.get(DISCONNECT, headers=HTMX).content.decode()
+    assert "holds datastores: fast. Delete or move them first." in html
+    assert re.search(r'<button type="submit" class="btn btn-d" disabled title="[^"]*fast', html)
+    assert client.post(DISCONNECT, headers=HTMX).status_code == 409
+    assert not Task.objects.exists()
 
 
 @pytest.mark.parametrize("path", [AGAIN, DISCONNECT])

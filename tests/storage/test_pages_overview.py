@@ -112,6 +112,10 @@ def test_what_is_rebuilt_is_told_with_its_speed_and_how_long_it_takes(viewer: Us
     assert "50%" in heal
     assert "480 MiB of 960 MiB" in heal
 
+    observed.record(Cluster.objects.get(), replace(halfway, flow=Flow(recovery_bytes=10.0)))
+    heal = card(main_of(client_of(viewer)), "Self-heal")
+    assert " left" not in heal, "three years are no forecast, but a heal that has just begun"
+
 
 def test_where_chunks_without_data_lack_disks_not_every_piece_is_called_complete(viewer: User, client_of: Any) -> None:
     groups = Groups(total=33, states={"active+clean": 20, "active+undersized": 13})
