@@ -45,6 +45,7 @@ from tasks.runner import execute
 from tests.infrastructure.inventory_facts import make_node as storage_node
 from tests.infrastructure.inventory_facts import node_facts
 from tests.infrastructure.page_rows import make_node, make_ve
+from tests.iscsi.canary import walk_iscsi
 from tests.panel.codes import code_at
 from tests.panel.furnished import text_of
 from tests.panel.live_helpers import Browser
@@ -250,25 +251,44 @@ def test_no_secret_is_found_where_it_does_not_belong(
     secrets |= walk_node(folder)
     secrets |= walk_storage()
     secrets["key of the database's secrets"] = (folder / "keys" / "fernet_key").read_text().strip()
+    said = told(client_of(administrator), heard, caplog, capfd)
+
+    assert AuditRecord.objects.filter(result="refused").exists()
+    assert not leaks(secrets, said)
+    kept = "\n".join(dump()[label] for label in SESSION_TABLES)
+    assert not [name for name in secrets if "session" not in name and holds(kept, secrets[name])]
+
+
+def test_no_chap_password_is_found_where_it_does_not_belong(
+    heard: Heard,
+    folder: Path,
+    client_of: Any,
+    administrator: User,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     client = client_of(administrator)
+    secrets = walk_iscsi(client)
+
+    assert not leaks(secrets, told(client, heard, caplog, capfd))
+
+
+def told(client: Any, heard: Heard, caplog: pytest.LogCaptureFixture, capfd: Any) -> dict[str, str]:
+    """Everything that was kept, said or sent: the place → its text."""
     exports = [text_of(client.get(f"/audit/export.{kind}")) for kind in ("csv", "json")]
     exports += [text_of(client.get(f"/tasks/{pk}/log.{kind}")) for pk in Task.objects.values_list("pk", flat=True)
                 for kind in ("txt", "json")]  # fmt: skip
     said = capfd.readouterr()
-
-    assert Task.objects.exists()
-    assert TaskStep.objects.exists()
-    assert TaskLine.objects.exists()
-    assert AuditRecord.objects.filter(result="refused").exists()
+    for rows in (Task, TaskStep, TaskLine, AuditRecord):
+        assert rows.objects.exists()
     assert any("tasks" in line for line in heard.lines), "no message was heard"
     places = {f"table {label}": text for label, text in dump().items() if label not in SESSION_TABLES}
-    places |= {"logs": caplog.text, "output": said.out + said.err, "messages": "\n".join(heard.lines),
-               "exports": "\n".join(exports)}  # fmt: skip
-    assert not [
-        f"the {name} is in {place}" for name in secrets for place in places if holds(places[place], secrets[name])
-    ]
-    kept = "\n".join(dump()[label] for label in SESSION_TABLES)
-    assert not [name for name in secrets if "session" not in name and holds(kept, secrets[name])]
+    return places | {"logs": caplog.text, "output": said.out + said.err, "messages": "\n".join(heard.lines),
+                     "exports": "\n".join(exports)}  # fmt: skip
+
+
+def leaks(secrets: dict[str, str], places: dict[str, str]) -> list[str]:
+    return [f"the {name} is in {place}" for name in secrets for place in places if holds(places[place], secrets[name])]
 
 
 def holds(text: str, secret: str) -> bool:
