@@ -9,6 +9,7 @@ class IscsiConfig(AppConfig):
 
     def ready(self) -> None:
         from infrastructure.services import letting_go
+        from iscsi.search import register_sources
         from iscsi.services.held_nodes import holding
         from panel.ui import objects
 
@@ -16,3 +17,4 @@ class IscsiConfig(AppConfig):
         objects.register("target", route="iscsi:target", icon="target", word="Target")
         objects.register("lun", route="iscsi:lun", icon="database", word="LUN")
         objects.register("chapuser", route="iscsi:users", icon="key", word="CHAP user", single=True)
+        register_sources()

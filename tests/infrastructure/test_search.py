@@ -211,7 +211,7 @@ def test_it_needs_few_queries_whatever_is_found(
         make_task(f"Starting shop-{number:02}")
     client = client_of(viewer)
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(13):
         assert len(found(client, "shop")) == 2
 
 
