@@ -13,7 +13,7 @@ from lab.instance import NODE_NAMES, load
 from lab.node import Node
 
 NODES = NODE_NAMES
-AGENT_SECONDS = 60
+AGENT_SECONDS = 120  # an emulated guest boots for as long on a busy machine
 _LIST = "virsh -c qemu:///system list --all && virsh -c lxc:///system list --all"
 _STATES = {"running": "running", "shut off": "stopped", "paused": "paused"}
 

@@ -45,9 +45,7 @@ def vm2_runs(page: Page, lab: Lab) -> Iterator[DiskWriter]:
     try:
         page.get_by_role("toolbar", name="vm2 actions").get_by_role("button", name="Start", exact=True).click()
         expect(page.locator("#page-title")).to_contain_text("Running")
-        writer = DiskWriter(lab, "primary", "vm2")
-        writer.wait_for_agent()
-        yield writer
+        yield DiskWriter(lab, "primary", "vm2")
     finally:
         lab.exec("primary", "sh", "-c", "virsh destroy vm2 || test \"$(virsh domstate vm2)\" = 'shut off'")
 
