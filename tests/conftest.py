@@ -16,6 +16,13 @@ settings.register_profile("mooring", deadline=None, suppress_health_check=[Healt
 settings.load_profile("mooring")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show why tests were run once more, which a level that passed would not tell."""
+    for first in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed at first, and was run once more: {first.nodeid}")
+        terminalreporter.write_line(first.longreprtext)
+
+
 @pytest.fixture
 def make_user(db: None) -> Callable[..., User]:
     """make_user("ana", Role.VIEWER, scope=("node", 1)) → a user who can sign in with PASSWORD."""

@@ -15,6 +15,7 @@ from tests.chaos.machine import Machine
 from tests.chaos.migration import Migration, Tasks
 from tests.chaos.nodes import Nodes
 from tests.chaos.panel import Panel
+from tests.chaos.report import faults
 from tests.e2e.conftest import INSTANCE, PORT, ROOT, browser, password  # noqa: F401
 
 REPEAT = int(os.environ.get("MOORING_CHAOS_REPEAT", "1"))
@@ -35,13 +36,13 @@ def dice(request: pytest.FixtureRequest) -> report.Dice:
     return report.Dice(fault, request.param)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    result = yield
-    fault = report.faults.get(getattr(item, "originalname", ""))
-    if fault is not None and result.failed:
-        fault.violations.append(f"{item.name}: {str(call.excinfo.value).splitlines()[0] if call.excinfo else ''}")
-    return result
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    name = report.nodeid.rpartition("::")[2]
+    fault = faults.get(name.partition("[")[0])
+    if fault is not None and report.outcome in ("failed", "rerun"):
+        why = (line[1:].strip() for line in report.longreprtext.splitlines() if line.startswith("E "))
+        wrong = fault.violations if report.outcome == "failed" else fault.begun_again
+        wrong.append(f"{name}: {next(why, '')}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

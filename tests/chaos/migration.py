@@ -67,6 +67,8 @@ class Migration:
         self._numbers = dict(query("list(Node.objects.values_list('name', 'pk'))"))
         self.task = 0
         self._until_online()
+        # A panel whose folder was just put back still shows the machine where it was before.
+        until(lambda: self._shown_on() == self.source, 30, f"the panel does not show vmtest on {self.source}")
 
     def form(self, bandwidth: int) -> dict[str, str]:
         return {
@@ -78,7 +80,7 @@ class Migration:
     def start(self, bandwidth: int = 8) -> int:
         """Begin it at so many MiB/s, as the dialog does; its task."""
         answer = self._panel.post(f"/infrastructure/ves/{self.ve}/migrate/", **self.form(bandwidth))
-        assert answer.status in (204, 302), f"{answer.status}: {answer.text[:500]}"
+        assert answer.status in (204, 302), f"{answer.status}: {answer.words}"
         found = re.search(r'"id": (\d+)|/tasks/(\d+)/', str(answer.headers))
         assert found, f"the answer names no task: {answer.headers}"
         self.task = int(found[1] or found[2])
@@ -89,6 +91,9 @@ class Migration:
         away = "Node.objects.exclude(state='online').exists()"
         left = "Leftover.objects.exists()"
         until(lambda: not self._query(f"{away} or {left}"), 90, "a node is not online, or holds a leftover")
+
+    def _shown_on(self) -> str:
+        return str(self._query(f"VE.objects.get(pk={self.ve}).node.name"))
 
     def state(self) -> str:
         return str(self.tasks.value(self.task, "state"))
@@ -108,7 +113,7 @@ class Migration:
         """Have the task retried by the page's button; the state it ends in."""
         self._until_online()
         answer = self._panel.post(f"/tasks/{self.task}/retry/")
-        assert answer.status in (204, 302), f"the retry was refused with {answer.status}: {answer.text[:300]}"
+        assert answer.status in (204, 302), f"the retry was refused with {answer.status}: {answer.words}"
         return self.until_final()
 
     def worker_pid(self) -> int:

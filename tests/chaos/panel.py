@@ -16,6 +16,13 @@ class Answer:
     headers: dict[str, str]
     text: str
 
+    @property
+    def words(self) -> str:
+        """What a reader sees of it: of a page, what is in its dialog or its main part."""
+        page = lxml.html.document_fromstring(self.text or "-")
+        part = [*page.xpath("//dialog"), *page.xpath("//main"), page][0]
+        return " ".join(part.text_content().split())
+
 
 @dataclass
 class Panel:

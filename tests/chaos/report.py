@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Fault:
-    """The rounds of one fault: what they hit, how long the longest recovery took (s), what they violated."""
+    """The rounds of one fault: what they hit, the longest recovery (s), what they violated, why some began again."""
 
     runs: int = 0
     hits: Counter[str] = field(default_factory=Counter)
     longest: float = 0.0
     violations: list[str] = field(default_factory=list)
+    begun_again: list[str] = field(default_factory=list)
 
 
 faults: dict[str, Fault] = {}
@@ -60,5 +61,6 @@ def lines() -> list[str]:
             f"       {fault.runs} runs, longest recovery {fault.longest:.1f} s, {len(fault.violations)} violations",
             f"       hit {steps}",
             *(f"       violated in {violation}" for violation in fault.violations),
+            *(f"       run once more after {why}" for why in fault.begun_again),
         ]
     return found

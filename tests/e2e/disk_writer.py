@@ -59,18 +59,6 @@ class DiskWriter:
     def run(self, script: str, timeout: float = 60) -> str:
         return self._lab.in_guest(self.node, self.name, script, timeout).strip()
 
-    def wait_for_agent(self, seconds: float = 90) -> None:
-        end = time.monotonic() + seconds
-        while True:
-            try:
-                self.run("true")
-            except AssertionError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(1)
-            else:
-                return
-
     def begin(self, *, rest: float = 0) -> None:
         """Write from the first block on, with so many seconds between them, until told to stop or the disk is full."""
         self.run(_WRITER.format(blocks=self.blocks, size=BLOCK, rest=f"sleep {rest}" if rest else ""))

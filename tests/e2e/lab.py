@@ -13,6 +13,7 @@ from lab.instance import NODE_NAMES, load
 from lab.node import Node
 
 NODES = NODE_NAMES
+AGENT_SECONDS = 120  # an emulated guest boots for as long on a busy machine
 _LIST = "virsh -c qemu:///system list --all && virsh -c lxc:///system list --all"
 _STATES = {"running": "running", "shut off": "stopped", "paused": "paused"}
 
@@ -51,8 +52,16 @@ class Lab:
         return [node for node, states in self.everywhere().items() if states.get(name) in ("running", "paused")]
 
     def agent(self, node: str, name: str, command: str, **arguments: Any) -> Any:
+        """What the guest's agent answers. Its channel is opened anew after a boot or a move: that is waited for."""
         request = json.dumps({"execute": command, "arguments": arguments})
-        return json.loads(self.exec(node, "virsh", "qemu-agent-command", name, request))["return"]
+        end = time.monotonic() + AGENT_SECONDS
+        while True:
+            try:
+                return json.loads(self.exec(node, "virsh", "qemu-agent-command", name, request))["return"]
+            except AssertionError as error:
+                if "agent is not connected" not in str(error) or time.monotonic() > end:
+                    raise
+            time.sleep(0.5)
 
     def in_guest(self, node: str, name: str, script: str, timeout: float = 60) -> str:
         """Run a shell line in the guest by its agent and return what it printed."""

@@ -1,7 +1,6 @@
 """VEs that are shut down, moved and started again, and disks that only one node has, on real engines."""
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,15 +71,6 @@ def _remove(panel: OnboardedLab) -> None:
             for verb in ("destroy", "undefine"):
                 panel.lab.attempt("exec", node, "virsh", "-c", f"{kind}:///system", verb, name)
         panel.lab.exec(node, "rm", "-rf", IMAGE, FOLDER)
-
-
-def _wait_for_agent(panel: OnboardedLab, node: str) -> None:
-    """Until local-vm has booted."""
-    end = time.monotonic() + 240
-    ping = ("exec", node, "virsh", "qemu-agent-command", "local-vm", '{"execute": "guest-ping"}')
-    while panel.lab.attempt(*ping).returncode:
-        assert time.monotonic() < end, "the guest agent of local-vm does not answer"
-        time.sleep(1)
 
 
 def there(panel: OnboardedLab, node: str, path: str) -> bool:
@@ -172,7 +162,6 @@ def test_a_worker_killed_while_it_copies_is_followed_by_one_that_finishes(local:
 
 
 def test_a_running_vm_takes_its_disk_along_without_a_stop(local: OnboardedLab) -> None:
-    _wait_for_agent(local, "primary")
     ticks = int(local.lab.in_guest("primary", "local-vm", "cat /tmp/tick"))
     task = local.run(local.migrate("secondnode1", "local-vm", copy_disks=True, delete_source=True))
     completed(task)

@@ -60,7 +60,6 @@ def test_vms_move_while_they_write_and_survive_the_loss_of_a_node(
         storage_panel.vm("stayer", "secondnode1", datastore) as stayer,
     ):
         for vm in (mover, stayer):
-            vm.wait_for_agent()
             vm.begin()
         mover.until_written(5)
         completed(storage_panel.nodes.run(storage_panel.nodes.migrate("secondnode1", ve="mover")))

@@ -57,5 +57,5 @@ def parameters_read() -> Iterator[set[str]]:
 
 
 def concerns(query: str, names: set[str]) -> bool:
-    """Whether a query such as "?q=x&page=2" has a parameter that was asked for; an empty one always counts."""
-    return not query or WHOLE in names or any(pair.partition("=")[0] in names for pair in query[1:].split("&"))
+    """Whether a query such as "?q=x&page=2" has a parameter that was asked for."""
+    return WHOLE in names or any(pair.partition("=")[0] in names for pair in query[1:].split("&"))

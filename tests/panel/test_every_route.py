@@ -25,9 +25,11 @@ IDS = [f"/{route}" for route, _, _ in ROUTES]
 SEEN = {"sessions.Session", "usersessions.UserSession"}
 RECORDED = ("audit/export.csv", "audit/export.json")  # who takes the trail along is in the trail
 PAYLOAD = """"'><img src=x onerror=pwn()><p id=pwned>"""
+ECHOED = "?q={payload}&scope={payload}&sort={payload}&columns={payload}&page={payload}"
+ALWAYS = ("", ECHOED)
 QUERIES = (
-    "", "?tab=summary", "?tab=ves", "?tab=network", "?tab=logs", "?kind=text", "?kind=screen&window=1", "?mode=offline",
-    "?q={payload}&scope={payload}&sort={payload}&columns={payload}&page={payload}", "?q=pwn", "?range=7d",
+    *ALWAYS, "?tab=summary", "?tab=ves", "?tab=network", "?tab=logs", "?kind=text", "?kind=screen&window=1",
+    "?mode=offline", "?q=pwn", "?range=7d",
     "?text={payload}&node={payload}&initiator={payload}&status={payload}", "?next={payload}&query={payload}",
     "?action=stop&ve={ve}", "?action=migrate&ve={ve}", "?action=location&node={node}", "?of=ve&ve={ve}",
     "?map={payload}&range={payload}&tier={payload}&host={payload}", "?map=fill", "?map=latency",
@@ -45,13 +47,17 @@ def part(administrator: User) -> Iterator[Part]:
 
 
 def addresses(route: str, part: Part, client: Any) -> list[str]:
-    """The route with each query of which it reads something; alone where it answers no GET."""
+    """The route alone, with an odd query, since pages repeat their address, and with each of which it reads something.
+
+    Alone where it answers no GET.
+    """
     with parameters_read() as names:
         if client.get(path_of(route, part)).status_code == 405:
             return [path_of(route, part)]
     values = {"payload": PAYLOAD.replace("#", ""), "ve": part.ve.pk, "node": part.node.pk,
               "parent": part.more["parent"].pk, "other": part.more["other"].node.pk}  # fmt: skip
-    return [path_of(route, part) + query.format(**values) for query in QUERIES if concerns(query, names)]
+    return [path_of(route, part) + query.format(**values) for query in QUERIES
+            if query in ALWAYS or concerns(query, names)]  # fmt: skip
 
 
 def everything() -> dict[str, list[Any]]:
