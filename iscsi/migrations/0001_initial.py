@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("infrastructure", "0007_leftover"),
-        ("storage", "0001_initial"),
+        ("storage", "0002_iscsi"),
     ]
 
     operations = [
