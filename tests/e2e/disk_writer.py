@@ -14,7 +14,7 @@ rm -f /tmp/written /tmp/enough /tmp/ended /tmp/broken
 ( i=0
   while [ $i -lt {blocks} ] && [ ! -e /tmp/enough ]; do
     h=$(printf %s "$(printf 'block %s' $i | sha256sum | cut -c1-64)")
-    yes "$h" | head -c {size} | dd of=/dev/vda bs={size} seek=$i conv=notrunc,fsync 2>/dev/null ||
+    yes "$h" | head -c {size} | dd of={device} bs={size} seek=$i conv=notrunc,fsync 2>/dev/null ||
       {{ echo $i >/tmp/broken; break; }}
     i=$((i+1)); printf '%-10d\\n' $i 1<>/tmp/written; {rest}
   done; echo $i >/tmp/ended ) >/dev/null 2>&1 &
@@ -36,12 +36,13 @@ def digest(blocks: int) -> str:
 
 
 class DiskWriter:
-    """A VM with one disk of so many MiB that is written to from inside."""
+    """A VM with a disk of so many MiB that is written to from inside."""
 
-    def __init__(self, lab: Lab, node: str, name: str, *, mib: int = 64) -> None:
+    def __init__(self, lab: Lab, node: str, name: str, *, mib: int = 64, device: str = "/dev/vda") -> None:
         self._seen = node
         self._lab = lab
         self.name = name
+        self._device = device
         self.blocks = mib * (1 << 20) // BLOCK
 
     @property
@@ -61,7 +62,8 @@ class DiskWriter:
 
     def begin(self, *, rest: float = 0) -> None:
         """Write from the first block on, with so many seconds between them, until told to stop or the disk is full."""
-        self.run(_WRITER.format(blocks=self.blocks, size=BLOCK, rest=f"sleep {rest}" if rest else ""))
+        pause = f"sleep {rest}" if rest else ""
+        self.run(_WRITER.format(blocks=self.blocks, size=BLOCK, device=self._device, rest=pause))
 
     def written(self) -> int:
         return int(self.run("cat /tmp/written 2>/dev/null || true") or 0)
@@ -80,9 +82,9 @@ class DiskWriter:
 
     def errors(self) -> str:
         """What went wrong with the disk, as the writer and the guest's kernel tell it; empty when nothing did."""
-        return self.run("cat /tmp/broken 2>/dev/null; dmesg | grep -iE 'I/O error|blk_update|vda.*error' || true")
+        return self.run("cat /tmp/broken 2>/dev/null; dmesg | grep -iE 'I/O error|blk_update|vd[a-z].*error' || true")
 
     def check(self, blocks: int) -> None:
         """What is read back, past the guest's cache, is what was written."""
-        script = f"echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda bs={BLOCK} count={blocks} 2>/dev/null | sha256sum"
+        script = f"echo 3 >/proc/sys/vm/drop_caches; dd if={self._device} bs={BLOCK} count={blocks} 2>/dev/null | sha256sum"
         assert self.run(script).split()[0] == digest(blocks)

@@ -81,6 +81,7 @@ def lab() -> Iterator[RunningLab]:
     running.up()  # whatever a test switched off is back for the next level
 
 
+from tests.lab.iscsi_panel import iscsi_panel  # noqa: E402, F401
 from tests.lab.known_cluster import cluster  # noqa: E402, F401
 from tests.lab.onboarded import onboarded_lab, panel_lab  # noqa: E402, F401
 from tests.lab.storage_panel import storage_panel  # noqa: E402, F401
