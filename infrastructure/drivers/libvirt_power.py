@@ -18,8 +18,14 @@ from infrastructure.drivers.libvirt_xml import domain_facts
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 INIT_SECONDS = 3.0  # after its start, until libvirt knows which process of a container to signal
-# The one child of libvirt's controller of a container is its init.
-_SIGNAL = 'kill -s "$1" $(cat "/proc/$2/task/$2/children")'
+# The one child of libvirt's controller of a container is its init. Without a controller, which ends with its init, or
+# with somebody else under its number, the container is no more.
+_ENDED = "ended"
+_SIGNAL = (
+    """case "$(tr '\\0' ' ' <"/proc/$2/cmdline" 2>/dev/null)" in """
+    """*libvirt_lxc\\ --name\\ "$3"\\ *) init=$(cat "/proc/$2/task/$2/children");; *) init=;; esac; """
+    f"""if [ -n "$init" ]; then kill -s "$1" $init; else echo {_ENDED}; fi"""
+)
 _UP = (VEState.RUNNING, VEState.PAUSED, VEState.SHUTTING_DOWN, VEState.SUSPENDED, VEState.CRASHED)
 _DOWN = (VEState.STOPPED,)
 _SHUTDOWN_FLAGS = {
@@ -43,13 +49,14 @@ class _InitUnknown(Conflict):
             code="VIR_ERR_OPERATION_INVALID",
             advice="Shut it down from inside, or force it off: it loses what it has not written.",
         )
+        self.name = name
         self.controller = controller
 
 
 class LibvirtPower:
-    """The PowerControl protocol. run: a command on the node, where it can be reached by SSH."""
+    """The PowerControl protocol. run: what a command on the node prints, where it can be reached by SSH."""
 
-    def __init__(self, links: Links, run: Callable[[Collection[str]], object] | None = None) -> None:
+    def __init__(self, links: Links, run: Callable[[Collection[str]], str] | None = None) -> None:
         self._links = links
         self._run = run
 
@@ -61,7 +68,7 @@ class LibvirtPower:
         try:
             return self._change(uuid, lambda domain: _shutdown(domain, kind, mode), "shut the VE down", STOP_SECONDS)
         except _InitUnknown as missed:
-            return self._signal(missed, "TERM")
+            return self._signal(missed, "TERM", lambda: self.destroy(uuid))
 
     def destroy(self, uuid: str) -> Outcome:
         return self._change(uuid, _destroy, "force the VE off", STOP_SECONDS)
@@ -71,7 +78,7 @@ class LibvirtPower:
         try:
             return self._change(uuid, lambda domain: _reboot(domain, kind, mode), "restart the VE", STOP_SECONDS)
         except _InitUnknown as missed:
-            return self._signal(missed, "HUP")
+            return self._signal(missed, "HUP", lambda: (self.destroy(uuid), self.start(uuid)))
 
     def suspend(self, uuid: str) -> Outcome:
         return self._change(uuid, _suspend, "pause the VE", STOP_SECONDS)
@@ -82,12 +89,14 @@ class LibvirtPower:
     def set_autostart(self, uuid: str, enabled: bool) -> Outcome:
         return self._change(uuid, lambda domain: _set_autostart(domain, enabled), "set autostart", STOP_SECONDS)
 
-    def _signal(self, missed: _InitUnknown, name: str) -> Outcome:
-        """Send the signal that libvirt sends, past libvirt."""
+    def _signal(self, missed: _InitUnknown, name: str, after_end: Callable[[], object]) -> Outcome:
+        """Send the signal that libvirt sends, past libvirt. It also misses the end of such a container: it is told."""
         if self._run is None:
             raise missed
-        self._run(["sh", "-c", _SIGNAL, "sh", name, str(missed.controller)])
-        return Outcome.SIGNALLED
+        if self._run(["sh", "-c", _SIGNAL, "sh", name, str(missed.controller), missed.name]).strip() != _ENDED:
+            return Outcome.SIGNALLED
+        after_end()
+        return Outcome.FOUND_ENDED
 
     def _change(self, uuid: str, fn: "Callable[[libvirt.virDomain], Outcome]", doing: str, seconds: float) -> Outcome:
         return self._links.holding(uuid).call(lambda conn: fn(lookup(conn, uuid)), deadline=seconds, doing=doing)

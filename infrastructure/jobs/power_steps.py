@@ -65,11 +65,13 @@ def tell(step: Step, outcome: Outcome, done: str, *, already: tuple[VEState, ...
 
 
 def tell_past(step: Step, outcome: Outcome, guest: Guest) -> None:
-    if outcome is Outcome.SIGNALLED:
-        step.line(
-            f"libvirt on {guest.node} does not know the init of {guest.ve}; it was signalled past libvirt, over SSH",
-            Level.WARNING,
-        )
+    """Say what was done past libvirt."""
+    said = {
+        Outcome.SIGNALLED: f"does not know the init of {guest.ve}; it was signalled past libvirt, over SSH",
+        Outcome.FOUND_ENDED: f"missed that {guest.ve} had ended; it was told by forcing {guest.ve} off",
+    }
+    if outcome in said:
+        step.line(f"libvirt on {guest.node} {said[outcome]}", Level.WARNING)
 
 
 def poll(step: Step, reached: Callable[[], bool], seconds: float, waiting: str) -> bool:

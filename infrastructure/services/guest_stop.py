@@ -39,8 +39,11 @@ def wait_until_stopped(engine: HostDriver, uuid: str, seconds: float, *, on_wait
 def _ask_again(engine: HostDriver, uuid: str, passed: float) -> str:
     """What came of it; "" when it has gone down meanwhile."""
     try:
-        if engine.shutdown(uuid) is Outcome.ALREADY:
-            return ""
+        outcome = engine.shutdown(uuid)
     except DriverError as refused:
         return f"It could not be asked again after {passed:.0f} s: {refused}"
+    if outcome is Outcome.ALREADY:
+        return ""
+    if outcome is Outcome.FOUND_ENDED:
+        return "It had ended, which libvirt missed; it was told by forcing it off"
     return f"It has not gone down within {passed:.0f} s and was asked once more"

@@ -187,17 +187,27 @@ def test_a_container_whose_init_missed_the_signal_is_asked_once_more(
     assert any("asked once more" in line for line in lines_of(task)) is (refusal is None)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Outcome.SIGNALLED, "does not know the init of vmtest; it was signalled past libvirt, over SSH"),
+        (Outcome.FOUND_ENDED, "missed that vmtest had ended; it was told by forcing vmtest off"),
+    ],
+)
 @pytest.mark.parametrize(("service", "method"), [(power.stop, "shutdown"), (power.restart, "reboot")])
-def test_a_signal_past_libvirt_is_told(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, service: Callable[..., Task], method: str
+def test_what_was_done_past_libvirt_is_told(
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    service: Callable[..., Task],
+    method: str,
+    outcome: Outcome,
+    words: str,
 ) -> None:
     real = getattr(cluster.primary, method)
-    monkeypatch.setattr(cluster.primary, method, lambda uuid: real(uuid) and Outcome.SIGNALLED)
+    monkeypatch.setattr(cluster.primary, method, lambda uuid: real(uuid) and outcome)
     task = run(service(user=None, ve=cluster.vmtest))
     assert task.state == "completed"
-    assert lines_of(task, "warning") == [
-        "libvirt on primary does not know the init of vmtest; it was signalled past libvirt, over SSH"
-    ]
+    assert lines_of(task, "warning") == [f"libvirt on primary {words}"]
 
 
 def test_a_guest_that_ends_instead_of_restarting_is_started(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
 """A container whose init libvirt does not know: not yet, or not any more, since it missed it."""
 
+import os
+import subprocess
 from collections.abc import Callable, Collection
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,8 +13,9 @@ import pytest
 from infrastructure.drivers.base import Conflict, Outcome, ShutdownMode
 from infrastructure.drivers.facts import VEKind
 from infrastructure.drivers.libvirt_links import Links
-from infrastructure.drivers.libvirt_power import LibvirtPower, _reboot, _shutdown
+from infrastructure.drivers.libvirt_power import _SIGNAL, LibvirtPower, _reboot, _shutdown
 from tests.infrastructure.test_driver_errors import libvirt_error
+from tests.waiting import eventually
 
 NOT_YET = libvirt_error(libvirt.VIR_ERR_OPERATION_INVALID, "Init process ID is not yet known", libvirt.VIR_FROM_LXC)
 
@@ -24,6 +28,7 @@ class Container:
         self.asked = 0
         self.now = libvirt.VIR_DOMAIN_RUNNING
         self.shutdownFlags = self.reboot = self._ask
+        self.changes: list[str] = []
 
     def name(self) -> str:
         return "ct3"
@@ -33,6 +38,14 @@ class Container:
 
     def state(self) -> tuple[int, int]:
         return self.now, 0
+
+    def destroy(self) -> None:
+        self.changes.append("destroy")
+        self.now = libvirt.VIR_DOMAIN_SHUTOFF
+
+    def create(self) -> None:
+        self.changes.append("create")
+        self.now = libvirt.VIR_DOMAIN_RUNNING
 
     def _ask(self, flag: int) -> None:
         self.asked += 1
@@ -60,7 +73,7 @@ def missed(monkeypatch: pytest.MonkeyPatch) -> Container:
 class Power(LibvirtPower):
     """Of one container."""
 
-    def __init__(self, container: Container, run: Callable[[Collection[str]], object] | None) -> None:
+    def __init__(self, container: Container, run: Callable[[Collection[str]], str] | None) -> None:
         links = SimpleNamespace(holding=lambda uuid: SimpleNamespace(kind=VEKind.CT))
         super().__init__(cast("Links", links), run)
         self._container = container
@@ -72,8 +85,46 @@ class Power(LibvirtPower):
 @pytest.mark.parametrize(("call", "signal"), [("shutdown", "TERM"), ("reboot", "HUP")])
 def test_one_that_libvirt_missed_is_signalled_past_it(missed: Container, call: str, signal: str) -> None:
     ran: list[Collection[str]] = []
-    assert getattr(Power(missed, ran.append), call)("uuid") is Outcome.SIGNALLED
-    assert [(*argv,)[-2:] for argv in ran] == [(signal, "159")]
+    assert getattr(Power(missed, lambda argv: ran.append(argv) or ""), call)("uuid") is Outcome.SIGNALLED
+    assert [(*argv,)[-3:] for argv in ran] == [(signal, "159", "ct3")]
+    assert not any("\n" in word for argv in ran for word in argv), "no command takes a line break"
+
+
+@pytest.mark.parametrize(
+    ("call", "then", "now"),
+    [
+        ("shutdown", ["destroy"], libvirt.VIR_DOMAIN_SHUTOFF),
+        ("reboot", ["destroy", "create"], libvirt.VIR_DOMAIN_RUNNING),
+    ],
+)
+def test_libvirt_is_told_of_an_end_that_it_missed(missed: Container, call: str, then: list[str], now: int) -> None:
+    assert getattr(Power(missed, lambda argv: "ended\n"), call)("uuid") is Outcome.FOUND_ENDED
+    assert (missed.changes, missed.now) == (then, now)
+
+
+def signal_script(*words: str) -> str:
+    """What the script that runs on the node prints."""
+    return subprocess.run(["sh", "-ec", _SIGNAL, "sh", *words], capture_output=True, text=True, check=True).stdout
+
+
+def test_only_the_init_of_the_containers_own_controller_is_signalled(tmp_path: Path) -> None:
+    program = tmp_path / "libvirt_lxc"
+    program.write_text("#!/bin/sh\nsleep 60 &\nwait\n")
+    program.chmod(0o755)
+    with subprocess.Popen([program, "--name", "ct3", "--console", "43"]) as controller:
+        children = Path(f"/proc/{controller.pid}/task/{controller.pid}/children")
+        eventually(lambda: children.read_text())
+        init = int(children.read_text())
+        for other in (
+            ("TERM", str(controller.pid), "ct4"),
+            ("TERM", str(os.getpid()), "ct3"),
+            ("TERM", "4194305", "ct3"),
+        ):
+            assert signal_script(*other) == "ended\n"
+        assert Path(f"/proc/{init}").exists()
+        assert signal_script("TERM", str(controller.pid), "ct3") == ""
+        controller.wait(10)
+    assert not Path(f"/proc/{init}").exists()
 
 
 def test_without_ssh_the_next_step_is_told(missed: Container) -> None:
