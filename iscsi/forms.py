@@ -58,7 +58,7 @@ class SettingsForm(Fields):
         super().__init__(*args, **kwargs)
         users = [(str(user.pk), user.name) for user in ChapUser.objects.all()]
         self._offer("portals", addresses)
-        self._offer("interface", [("", "Choose an interface"), *interfaces])
+        self._offer("interface", [("", "In the address's network"), *interfaces])
         self._offer("chap", [("", "Not asked for"), *users])
         self._offer("mutual", [("", "Does not"), *users])
 
@@ -66,10 +66,8 @@ class SettingsForm(Fields):
         self.fields[name].choices = list(choices)  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
-        """A new address and its interface come together."""
+        """An interface alone says nothing."""
         found = super().clean() or self.cleaned_data
-        if found.get("address") and not found.get("interface"):
-            self.add_error("interface", "Choose the interface that gets the new address.")
         if found.get("interface") and not found.get("address") and "address" not in self.errors:
             self.add_error("address", "Enter the new address, or choose no interface.")
         return found

@@ -28,7 +28,7 @@ NOT_ADDED, REMOVE_IMAGE = "iscsi.lun.not_added", "iscsi.lun.remove_image"
 
 @job(
     ADD,
-    title="Adding {lun} to {target}",
+    title="Adding {disk} to {target}",
     permission=PERMISSION,
     lock="lun:{lun_id}",
     shares=shared_target,

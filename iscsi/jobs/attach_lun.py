@@ -22,7 +22,7 @@ TAKE_OFF, PUT_BACK = "iscsi.lun.take_off", "iscsi.lun.put_back"
 
 @job(
     ATTACH,
-    title="Attaching {lun} to {target}",
+    title="Attaching {disk} to {target}",
     permission=PERMISSION,
     lock="lun:{lun_id}",
     shares=shared_target,
@@ -64,7 +64,7 @@ def take_off(run: TaskRun, *, lun_id: int, target_id: int) -> None:
 
 @job(
     DETACH,
-    title="Detaching {lun} from {target}",
+    title="Detaching {disk} from {target}",
     permission=PERMISSION,
     lock="lun:{lun_id}",
     shares=shared_target,

@@ -145,13 +145,13 @@ def clean_new_address(text: str) -> tuple[str, int]:
         raise InvalidInput(
             f"{text[:80]!r} is no address with the length of its network's prefix",
             advice="Enter it like 172.16.24.125/24.",
-            field="portals",
+            field="address",
         )
     address, network = parsed.ip, parsed.network
     usable = not (address.is_unspecified or address.is_loopback or address.is_multicast or address.is_link_local)
     edges = (network.network_address, network.broadcast_address) if network.num_addresses > 2 else ()
     if not usable or address.is_reserved or address in edges:
-        raise InvalidInput(f"{address} is not the address of one machine", field="portals")
+        raise InvalidInput(f"{address} is not the address of one machine", field="address")
     return str(address), network.prefixlen
 
 

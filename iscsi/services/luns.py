@@ -243,7 +243,11 @@ def _enqueue(
         user=user,
         request=request,
         params={"lun_id": lun.pk, **params},
-        title_args={"lun": str(lun), "target": target.name if target else ""},
+        title_args={
+            "lun": str(lun),
+            "disk": lun.name or f"LUN {lun.number}",
+            "target": target.name if target else "",
+        },
         targets=about,
         place=target.node.name if target else lun.datastore.cluster.name,
         permission_object=lun,

@@ -16,10 +16,13 @@ _WAIT = "Wait until the node has told its interfaces, a few seconds after it ans
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A portal that somebody asks for: an address that the node has, or, with `interface`, "10.0.0.5/24" to add."""
+    """A portal that somebody asks for: an address that the node has, or, with `interface`, "10.0.0.5/24" to add.
+
+    interface: "" for the one that is in the address's network.
+    """
 
     address: str
-    interface: str = ""
+    interface: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +110,30 @@ def moved(target: Target, node: Node, chosen: dict[str, str] | None = None) -> l
 
 
 def _interface_for(node: Node, place: Place, chosen: str) -> str:
-    known = interfaces(node)
     if chosen:
         _require_interface(node, chosen, "node")
         return chosen
-    address = ip_address(place["address"])
-    for name, networks in known:
-        if any(address in ip_network(network) for network in networks):
+    return _in_network(node, place["address"], "Choose the interface that gets the address, or another node.", "node")
+
+
+def _in_network(node: Node, address: str, advice: str, field: str) -> str:
+    """The interface of the node that is in the network of an address. InvalidInput when none is."""
+    parsed = ip_address(address)
+    for name, networks in interfaces(node):
+        if any(parsed in ip_network(network) for network in networks):
             return name
-    raise InvalidInput(
-        f"{node} has no interface in the network of {place['address']}",
-        advice="Choose the interface that gets the address, or another node.",
-        field="node",
-    )
+    raise InvalidInput(f"{node} has no interface in the network of {address}", advice=advice, field=field)
 
 
 def _resolved(node: Node, wish: Wish, own: dict[str, Portal]) -> Place:
-    if wish.interface:
+    if wish.interface is not None:
         address, prefix = clean_new_address(wish.address)
-        _require_interface(node, wish.interface, "portals")
+        advice = "Choose the interface that gets the address."
+        interface = wish.interface or _in_network(node, address, advice, "interface")
+        _require_interface(node, interface, "interface")
         if any(each.address == address for each in _addresses(node)) and address not in own:
             raise InvalidInput(f"{node} has {address} already", advice="Choose it from the list.", field="portals")
-        return Place(address=address, prefix=prefix, interface=wish.interface, added=True)
+        return Place(address=address, prefix=prefix, interface=interface, added=True)
     portal = own.get(wish.address.strip())
     if portal is not None:
         return Place(address=portal.address, prefix=portal.prefix, interface=portal.interface, added=portal.added)

@@ -43,8 +43,9 @@ def create(
 ) -> tuple[Target, Task]:
     """Start creating a target and its server; its name, number and addresses are taken at once.
 
-    Raises PermissionDenied; InvalidInput with the field (name, node, portals, mutual, initiators, iops, bandwidth,
-    sharing); NotPossible without a storage cluster that LUNs could be on, or for a node without the role iSCSI.
+    Raises PermissionDenied; InvalidInput with the field (name, node, portals, address, interface, mutual, initiators,
+    iops, bandwidth, sharing); NotPossible without a storage cluster that LUNs could be on, or for a node without the
+    role iSCSI.
     """
     _authorize(user, CREATE, None, request)
     name = clean_target_name(name)

@@ -25,7 +25,6 @@ from panel.ui.signed_in import user_of
 from tasks.errors import TaskConflict
 
 TEMPLATE = "iscsi/target_form.html"
-_KEPT = ("name", "chap", "mutual", "initiators", "iops", "bandwidth", "sharing")
 _ADD_NOTE = "The target starts with its task, without LUNs; they are added on its page."
 _EDIT_NOTE = (
     "Limits count at once; users for new logins. When somebody is connected who may not log in any more, all "
@@ -37,13 +36,12 @@ _EDIT_NOTE = (
 @requires("iscsi.manage")
 @require_http_methods(["GET", "HEAD", "POST"])
 def target_add(request: HttpRequest) -> HttpResponse:
-    """GET: the form, with the addresses of the node that the address names. POST: create it, then its task's page."""
+    """GET: the form, or what changes in it with the node. POST: create it, then its task's page."""
     nodes = [role.node for role in roles.nodes() if role.state == RoleState.READY]
     data = request.POST if request.method == "POST" else request.GET
     node = next((node for node in nodes if str(node.pk) == data.get("node")), nodes[0] if nodes else None)
-    entered = {name: data[name] for name in _KEPT if data.get(name)} | {"node": node.pk if node else None}
     offer, unknown = _offer(node)
-    form = TargetForm(posted(request), nodes=nodes, initial=entered, **offer)
+    form = TargetForm(posted(request), nodes=nodes, initial={"node": node.pk if node else None}, **offer)
     if form.is_valid() and node is not None:
         task = _try(
             form,
@@ -102,7 +100,7 @@ def _show(request: HttpRequest, form: SettingsForm, title: str, url: str, back: 
     if form.is_bound:
         form.mark_errors()
     context = page_context(request, title) | {"form": form, "url": url, "back": back} | more
-    regions = ("target-form", "target-iqn")
+    regions = ("target-form", "target-iqn", "target-portals")
     return render_page(request, TEMPLATE, context, regions=regions, status=422 if form.is_bound else 200)
 
 

@@ -86,5 +86,7 @@ class DiskWriter:
 
     def check(self, blocks: int) -> None:
         """What is read back, past the guest's cache, is what was written."""
-        script = f"echo 3 >/proc/sys/vm/drop_caches; dd if={self._device} bs={BLOCK} count={blocks} 2>/dev/null | sha256sum"
+        script = (
+            f"echo 3 >/proc/sys/vm/drop_caches; dd if={self._device} bs={BLOCK} count={blocks} 2>/dev/null | sha256sum"
+        )
         assert self.run(script).split()[0] == digest(blocks)

@@ -29,7 +29,8 @@ rm -f /tmp/s.xml /tmp/s.key /tmp/d.xml
 """
 _DISK = """<disk type='network' device='disk'><driver name='qemu' type='raw' cache='none'/>
 <auth username='{user}'><secret type='iscsi' usage='{name}'/></auth>
-<source protocol='iscsi' name='{iqn}/1'><host name='{portal}' port='3260'/></source><target dev='vdb' bus='virtio'/></disk>"""
+<source protocol='iscsi' name='{iqn}/1'><host name='{portal}' port='3260'/></source>
+<target dev='vdb' bus='virtio'/></disk>"""
 
 
 class Story:
@@ -53,17 +54,22 @@ class Story:
 
     def give_the_role(self) -> None:
         self.page.goto("/iscsi/nodes/")
+        self.page.wait_for_load_state("load")
         self.click("Give a node the role")
         self.page.get_by_label("Node", exact=True).select_option(label=NODE)
         self.click("Give the role")
-        self.done()
+        row = self.page.locator("#nodes tr").filter(has_text=NODE)
+        expect(row).to_contain_text("Ready", timeout=TASK_MS)
 
     def add_user(self) -> None:
-        self.page.goto("/iscsi/users/add/")
-        self.page.get_by_label("Name", exact=True).fill(self.name)
-        self.page.get_by_label("Password", exact=True).fill(self.password)
+        self.page.goto("/iscsi/users/")
+        self.page.wait_for_load_state("load")
         self.click("Add user")
-        expect(self.page.get_by_role("table", name="CHAP users")).to_contain_text(self.name)
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_label("Name", exact=True).fill(self.name)
+        dialog.get_by_label("Password", exact=True).fill(self.password)
+        dialog.get_by_role("button", name="Add user").click()
+        expect(self.page.locator("#users")).to_contain_text(self.name)
 
     def add_target(self) -> None:
         page = self.page
@@ -71,7 +77,6 @@ class Story:
         page.get_by_label("Name", exact=True).fill(self.name)
         expect(page.locator("#target-iqn")).to_have_text(self.iqn)
         page.get_by_label("Node", exact=True).select_option(label=NODE)
-        page.get_by_label("Interface", exact=True).select_option("br0")
         page.get_by_label("New address").fill(f"{self.portal}/24")
         page.get_by_label("CHAP user").select_option(label=self.name)
         page.get_by_label("IOPS").fill("2000")
@@ -87,6 +92,13 @@ class Story:
         self.click("Add LUN")
         self.done()
 
+    def delete(self, name: str, typed: str) -> None:
+        """The object of this page, by its button and what must be typed."""
+        self.page.get_by_role("toolbar", name=f"{name} actions").get_by_role("button", name="Delete…").click()
+        self.page.get_by_label("Type it to confirm").fill(typed)
+        self.click(f"Delete {name}")
+        self.done()
+
     def open_target(self) -> None:
         self.page.goto("/iscsi/")
         self.page.get_by_role("link", name=self.iqn).click()
@@ -99,7 +111,7 @@ def guest(lab: Lab) -> Iterator[Callable[[Story], DiskWriter]]:
 
     def start(story: Story) -> DiskWriter:
         disk = _DISK.format(user=story.name, name=story.name, iqn=story.iqn, portal=story.portal)
-        script = f"cat <<'END' | sh -ec \"$0\" sh \"$@\"\n{disk}\nEND\n"
+        script = f'cat <<\'END\' | sh -ec "$0" sh "$@"\n{disk}\nEND\n'
         lab.exec(GUEST_NODE, "sh", "-ec", script, _ATTACH, story.name, story.password, GUEST)
         lab.exec(GUEST_NODE, "virsh", "start", GUEST)
         return DiskWriter(lab, GUEST_NODE, GUEST, device="/dev/vdb")
@@ -154,21 +166,16 @@ def _take_away(story: Story) -> None:
     page = story.page
     for number in (1, 2):
         story.open_target()
-        page.get_by_role("link", name=f"LUN {number}").click()
-        story.click("Delete")
-        page.get_by_label("to confirm").fill(f"{story.name}/{number}")
-        story.click("Delete LUN")
-        story.done()
+        page.get_by_role("link", name=f"LUN {number}", exact=True).click()
+        story.delete(f"LUN {number} of {story.name}", f"{story.name}/{number}")
     story.open_target()
-    story.click("Delete")
-    page.get_by_label("to confirm").fill(story.name)
-    story.click("Delete target")
-    story.done()
+    story.delete(story.name, story.name)
     page.goto("/iscsi/users/")
-    page.get_by_role("row").filter(has_text=story.name).get_by_role("button", name="Remove").click()
-    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    expect(page.get_by_role("table", name="CHAP users")).not_to_contain_text(story.name)
+    page.get_by_role("row").filter(has_text=story.name).get_by_role("button", name="Remove…").click()
+    story.click(f"Remove {story.name}")
+    expect(page.locator("#users")).not_to_contain_text(story.name)
     page.goto("/iscsi/nodes/")
-    page.get_by_role("row").filter(has_text=NODE).get_by_role("button", name="Take away").click()
+    row = page.locator("#nodes tr").filter(has_text=NODE)
+    row.get_by_role("button", name="Take away…").click()
     story.click("Take the role away")
-    story.done()
+    expect(row).to_have_count(0, timeout=TASK_MS)

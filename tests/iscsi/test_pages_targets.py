@@ -118,22 +118,34 @@ def test_adding_starts_the_task_and_shows_it(world: World, client: Any) -> None:
     assert run(task).state == "completed"
 
 
-def test_a_new_address_is_added_to_the_interface_that_was_chosen(world: World, client: Any) -> None:
-    answer = client.post(ADD, entered(world, portals=[], address="192.0.2.50/24", interface="br0"))
+@pytest.mark.parametrize("interface", ["br0", ""])
+def test_a_new_address_is_added_to_the_interface_that_was_chosen_or_is_in_its_network(
+    world: World, client: Any, interface: str
+) -> None:
+    answer = client.post(ADD, entered(world, portals=[], address="192.0.2.50/24", interface=interface))
     assert answer.status_code == 302
-    assert [(each.address, each.added) for each in Target.objects.get().portals.all()] == [("192.0.2.50", True)]
-    missing = client.post(ADD, entered(world, name="target2", portals=[], address="192.0.2.51/24"))
-    assert "Choose the interface" in words(missing.content, '//*[@id="id_interface-error"]')
+    [portal] = Target.objects.get().portals.all()
+    assert (portal.address, portal.interface, portal.added) == ("192.0.2.50", "br0", True)
 
 
-def test_the_form_offers_the_free_addresses_of_the_chosen_node_and_says_the_iqn(world: World, client: Any) -> None:
+def test_an_address_of_no_network_of_the_node_needs_an_interface(world: World, client: Any) -> None:
+    away = client.post(ADD, entered(world, portals=[], address="198.51.100.7/24"))
+    said = words(away.content, '//*[@id="id_interface-error"]')
+    assert "primary has no interface in the network of 198.51.100.7. Choose the interface" in said
+    alone = client.post(ADD, entered(world, interface="br0"))
+    assert "Enter the new address" in words(alone.content, '//*[@id="id_address-error"]')
+
+
+def test_another_node_changes_nothing_but_what_it_offers(world: World, client: Any) -> None:
+    """What somebody enters while the answer is under way is not lost."""
     client.post(ADD, entered(world))
     for name, offered in (("primary", []), ("secondnode1", ["192.0.2.12"])):
         node = world.nodes[name].pk
-        page = client.get(f"{ADD}?node={node}&name=db", headers=HTMX | {"HX-Target": "target-form"})
-        tree = html.fromstring(page.content.decode())
+        page = client.get(f"{ADD}?node={node}", headers=HTMX | {"HX-Target": "target-portals"})
+        tree = html.fromstring(f"<div>{page.content.decode()}</div>")
         assert tree.xpath('//input[@name="portals"]/@value') == offered
-        assert tree.xpath('//input[@name="name"]/@value') == ["db"]
+        assert tree.xpath("//*[@hx-swap-oob]//select/@name") == ["interface"]
+        assert set(tree.xpath("//*[@name]/@name")) <= {"portals", "interface"}
     said = client.get(f"{ADD}?name=Target7", headers=HTMX | {"HX-Target": "target-iqn"}).content.decode()
     assert html.fromstring(said).text == "iqn.2014-06.com.vstorage:target7"
 

@@ -36,7 +36,7 @@ class IscsiPanel:
         return f"{self.lab.node('primary').address.rpartition('.')[0]}.{self._last}"
 
     def ask_target(self, name: str, node: str = "secondnode1", **more: Any) -> tuple[Target, Task]:
-        wishes = [Wish(f"{self.free_address()}/24", "br0")]
+        wishes = [Wish(f"{self.free_address()}/24", "")]
         return targets.create(user=self.nodes.admin, name=name, node=self.nodes.node(node), wishes=wishes, **more)
 
     def target(self, name: str, node: str = "secondnode1", **more: Any) -> Target:

@@ -1,4 +1,4 @@
-"""libiscsi's tests of targets say of a LUN of Mooring's what they say of one that was made by hand, and all else stands.
+"""libiscsi's tests of targets say of a LUN of Mooring's what they say of one that was made by hand.
 
 Debian's tgt fails some of them by itself; a LUN of Mooring's fails those and no others.
 """
@@ -10,26 +10,25 @@ import pytest
 
 from tests.lab import ceph
 from tests.lab.iscsi_panel import IscsiPanel, url
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.lab
 
 NODE, INITIATOR = "secondnode1", "secondnode2"
 NUMBER, IQN, POOL = 99, "iqn.2001-04.com.example:by-hand", "by-hand"
-# tgt dies of a request of no blocks when its store is Ceph (the contract suite shows that it comes back); the tests with
-# two paths need two portals.
+# tgt dies of a request of no blocks when its store is Ceph (the contract suite shows that it comes back); the tests
+# with two paths need two portals.
 LEFT_OUT = re.compile(r"\.ZeroBlocks$|^ALL\.(iSCSIResiduals|MultipathIO|Sanitize)\.")
 _TEST = re.compile(r"^  Test: (\w[\w-]*) \.\.\.", re.MULTILINE)
 _FAILED = re.compile(r"^FAILED$|\.\.\.FAILED$", re.MULTILINE)
-_MAKE = """
+_MAKE = f"""
 ip address add "$2/24" dev br0
-setsid tgtd -f -C {number} --iscsi portal="$2:3260" </dev/null >/dev/null 2>&1 &
-until tgtadm -C {number} --lld iscsi --op show --mode sys >/dev/null 2>&1; do sleep 0.1; done
-tell() {{ tgtadm -C {number} --lld iscsi "$@"; }}
-tell --op new --mode target --tid 1 -T {iqn}
+setsid tgtd -f -C {NUMBER} --iscsi portal="$2:3260" </dev/null >/dev/null 2>&1 &
+until tgtadm -C {NUMBER} --lld iscsi --op show --mode sys >/dev/null 2>&1; do sleep 0.1; done
+tell() {{ tgtadm -C {NUMBER} --lld iscsi "$@"; }}
+tell --op new --mode target --tid 1 -T {IQN}
 tell --op new --mode logicalunit --tid 1 --lun 1 --bstype rbd --backing-store "$1"
 tell --op bind --mode target --tid 1 -I ALL
-""".format(number=NUMBER, iqn=IQN)
+"""
 _REMOVE = f"pkill -KILL -f '^tgtd -f -C {NUMBER} '; ip address del \"$0/24\" dev br0; true"
 _RUN = """
 url=$1; shift

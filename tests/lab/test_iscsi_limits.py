@@ -34,7 +34,7 @@ def rate(panel: IscsiPanel, target: Target, *, limit: int, block: int) -> float:
 
 def give(panel: IscsiPanel, target: Target, limits: Limits) -> None:
     """Edit nothing but the limits."""
-    wishes = [Wish(each.address, "") for each in target.portals.all()]
+    wishes = [Wish(each.address) for each in target.portals.all()]
     task = targets.edit(user=panel.nodes.admin, target=target, wishes=wishes, chap_user=None, limits=limits)
     completed(panel.nodes.run(task))
 
