@@ -1,88 +1,23 @@
 """After many changes with faults between them, rows, servers and cluster say the same, and nothing is left over."""
 
-import random
-from collections.abc import Callable
-
 import pytest
 
 from infrastructure.drivers.errors import DriverError, Refused, Unreachable
-from infrastructure.services.errors import ServiceError
-from iscsi.choices import Sharing, Stage
 from iscsi.models import Lun, Target
-from iscsi.services import luns, targets
-from iscsi.services.reconcile import reconcile
-from iscsi.services.target_input import Limits
 from storage.models import Datastore
 from tasks.models import Task
 from tests.infrastructure.fake_nodes import run
+from tests.iscsi.random_changes import Random, remove_all, settle
 from tests.iscsi.test_killed_workers import CHANGES_OF_CEPH, CHANGES_OF_NODES
 from tests.iscsi.world import World
 
 POLICIES = ({"mode": "r2", "domain": "host"}, {"mode": "ec5-2", "domain": "osd"}, {"mode": "r3", "domain": "osd"})
 
 
-class Random:
-    """Asks for anything that may be asked for."""
+class Broken(Random):
+    """Now and then an engine fails, dies or loses its power."""
 
-    def __init__(self, world: World, seed: int) -> None:
-        self.world, self.dice = world, random.Random(seed)
-        self.made = 0
-
-    def lun(self) -> Lun:
-        return self.dice.choice(list(Lun.objects.select_related("target__node", "datastore__cluster")))
-
-    def target(self) -> Target:
-        return self.dice.choice(list(Target.objects.select_related("node")))
-
-    def create(self) -> Task:
-        self.made += 1
-        limits = Limits(self.dice.choice((None, 100)), None, self.dice.choice(Sharing.values))
-        node = self.dice.choice(("primary", "secondnode1"))
-        return self.world.ask_target(f"t{self.made}", node, limits=limits)[1]
-
-    def add(self) -> Task:
-        policy = self.dice.choice(POLICIES)
-        return self.world.ask_lun(self.target(), self.dice.randint(1, 4), **policy)[1]
-
-    def grow(self) -> Task:
-        lun = self.lun()
-        return luns.grow(user=None, lun=lun, size_gib=(lun.size >> 30) + 1)
-
-    def detach(self) -> Task:
-        return luns.detach(user=None, lun=self.lun())
-
-    def attach(self) -> Task:
-        return luns.attach(user=None, lun=self.lun(), target=self.target(), number=self.dice.randint(1, 4))
-
-    def delete(self) -> Task:
-        lun = self.lun()
-        return luns.delete(user=None, lun=lun, confirmation=luns.words_of(lun))
-
-    def move(self) -> Task:
-        target = self.target()
-        other = "secondnode1" if target.node.name == "primary" else "primary"
-        return targets.move(user=None, target=target, node=self.world.nodes[other])
-
-    def switch(self) -> Task:
-        target = self.target()
-        return (targets.stop if target.started else targets.start)(user=None, target=target)
-
-    def remove(self) -> Task:
-        target = self.target()
-        return targets.delete(user=None, target=target, confirmation=target.name)
-
-    def one(self) -> None:
-        """One change, before which something may break."""
-        usual = [self.create, self.add, self.add, self.add, self.grow, self.detach, self.attach, self.delete]
-        ask: Callable[[], Task] = self.dice.choice([*usual, self.move, self.switch, self.remove])
-        self.break_something()
-        try:
-            task = ask()
-        except (ServiceError, IndexError):
-            return  # refused, or there is nothing to do it with
-        run(task)
-        assert task.state in ("completed", "warning", "failed"), (task.title, task.reason)
-        self.world.storage.observe()
+    world: World
 
     def break_something(self) -> None:
         engine = self.dice.choice([self.world.ceph, *self.world.servers.values()])
@@ -99,17 +34,8 @@ class Random:
         elif kind < 0.5 and engine is not self.world.ceph:
             engine.power_off()
 
-
-def settle(world: World) -> None:
-    """What the collector does when nothing breaks any more, and the end of what could only be begun."""
-    for engine in (world.ceph, *world.servers.values()):
-        engine._faults.clear()
-    for lun in Lun.objects.exclude(stage=Stage.READY):
-        assert run(luns.delete(user=None, lun=lun, confirmation=luns.words_of(lun))).state == "completed"
-    for target in Target.objects.exclude(stage=Stage.READY):
-        assert run(targets.delete(user=None, target=target, confirmation=target.name)).state == "completed"
-    for target in Target.objects.all():
-        assert reconcile(target.pk).ok
+    def after(self) -> None:
+        self.world.storage.observe()
 
 
 def require_equal(world: World) -> None:
@@ -135,15 +61,14 @@ def require_equal(world: World) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_rows_servers_and_cluster_agree_after_a_hundred_changes(world: World, seed: int) -> None:
-    dice = Random(world, seed)
+    dice = Broken(world, seed, POLICIES)
     run(dice.create())
     for _ in range(100):
         dice.one()
     assert Task.objects.filter(state__in=("completed", "warning")).count() > 20
-    settle(world)
+    for engine in (world.ceph, *world.servers.values()):
+        engine._faults.clear()
+    settle()
     require_equal(world)
-    for lun in Lun.objects.all():
-        run(luns.delete(user=None, lun=lun, confirmation=luns.words_of(lun)))
-    for target in Target.objects.all():
-        run(targets.delete(user=None, target=target, confirmation=target.name))
+    remove_all()
     assert world.nothing_left()

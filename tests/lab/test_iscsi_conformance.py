@@ -15,9 +15,15 @@ pytestmark = pytest.mark.lab
 
 NODE, INITIATOR = "secondnode1", "secondnode2"
 NUMBER, IQN, POOL = 99, "iqn.2001-04.com.example:by-hand", "by-hand"
-# tgt dies of a request of no blocks when its store is Ceph (the contract suite shows that it comes back); the tests
-# with two paths need two portals.
-LEFT_OUT = re.compile(r"\.ZeroBlocks$|^ALL\.(iSCSIResiduals|MultipathIO|Sanitize)\.")
+# What an initiator uses. Left out are families that take minutes, such as WriteSame, and single tests that send a
+# request of no blocks: tgt dies of it when its store is Ceph (the contract suite shows that it comes back).
+FAMILIES = (
+    *("TestUnitReady", "Inquiry", "Mandatory", "ModeSense6", "ReadCapacity10", "ReadCapacity16", "StartStopUnit"),
+    *("Read6", "Read10", "Read12", "Read16", "Write10", "Write12", "Write16", "Verify10", "CompareAndWrite", "Unmap"),
+    *("PrinReadKeys", "PrinReportCapabilities", "ProutRegister", "ProutReserve", "ProutClear", "ProutPreempt"),
+    *("Reserve6", "ReportSupportedOpcodes", "iSCSIcmdsn"),
+)
+LEFT_OUT = ".ZeroBlocks"
 _TEST = re.compile(r"^  Test: (\w[\w-]*) \.\.\.", re.MULTILINE)
 _FAILED = re.compile(r"^FAILED$|\.\.\.FAILED$", re.MULTILINE)
 _MAKE = f"""
@@ -32,7 +38,7 @@ tell --op bind --mode target --tid 1 -I ALL
 _REMOVE = f"pkill -KILL -f '^tgtd -f -C {NUMBER} '; ip address del \"$0/24\" dev br0; true"
 _RUN = """
 url=$1; shift
-for test in "$@"; do echo "Run: $test"; timeout 30 iscsi-test-cu -d -v -t "$test" "$url" 2>&1; done | cat -v
+for test in "$@"; do echo "Run: $test"; timeout 60 iscsi-test-cu -d -v -t "$test" "$url" 2>&1; done | cat -v
 """
 
 
@@ -50,12 +56,14 @@ def by_hand(iscsi_panel: IscsiPanel) -> Iterator[str]:
 
 
 def chosen(listed: str) -> list[str]:
-    """Families without what is left out; of others, the single tests."""
+    """Whole families, which are quicker; of those with a test that is left out, the others one by one."""
     tests = re.findall(r"^ALL\.[\w-]+\.[\w-]+$", listed, re.MULTILINE)
-    kept = [test for test in tests if not LEFT_OUT.search(test)]
-    torn = {test.rpartition(".")[0] for test in tests} - {test.rpartition(".")[0] for test in kept}
-    torn |= {test.rpartition(".")[0] for test in tests if LEFT_OUT.search(test)}
-    return list(dict.fromkeys(test if (family := test.rpartition(".")[0]) in torn else family for test in kept))
+    found = []
+    for family in FAMILIES:
+        of_it = [test for test in tests if test.startswith(f"ALL.{family}.")]
+        kept = [test for test in of_it if not test.endswith(LEFT_OUT)]
+        found += kept if kept != of_it else [f"ALL.{family}"]
+    return found
 
 
 def verdicts(said: str) -> dict[str, str]:
@@ -85,6 +93,6 @@ def test_a_lun_does_all_that_one_made_by_hand_does(iscsi_panel: IscsiPanel, by_h
     print(f"{len(ours)} tests: {sum(each == 'passed' for each in ours.values())} passed,", end=" ")
     print(f"failed: {[name for name, each in ours.items() if each == 'failed']}")
     assert ours == theirs
-    assert len([name for name, each in ours.items() if each == "passed"]) > 100
+    assert len([name for name, each in ours.items() if each == "passed"]) > 60
     lun.refresh_from_db()
     assert lun.served, "a server died of a test"
