@@ -1,14 +1,15 @@
 """Forms of iSCSI. Services check again what matters; here the fields get their words and limits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django import forms
 
 from infrastructure.models import Node
+from infrastructure.services.errors import InvalidInput
 from iscsi.choices import Sharing
 from iscsi.models import ChapUser, Target
-from iscsi.services.inputs import LARGEST_GIB, MOST_IOPS, MOST_MBPS
+from iscsi.services.inputs import LARGEST_GIB, MOST_IOPS, MOST_MBPS, clean_secret, clean_user
 from iscsi.services.portals import Wish
 from iscsi.services.target_input import Limits
 from panel.ui.forms import Fields
@@ -121,6 +122,20 @@ class UserForm(Fields):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="12 to 16 characters without spaces. It is never shown again.",
     )
+
+    def clean_name(self) -> str:
+        return _checked(clean_user, self.cleaned_data["name"])
+
+    def clean_secret(self) -> str:
+        return _checked(clean_secret, self.cleaned_data["secret"])
+
+
+def _checked(clean: Callable[[str], str], text: str) -> str:
+    """What the service will say of it, said of all fields at once: a password is typed anew each time."""
+    try:
+        return clean(text)
+    except InvalidInput as error:
+        raise forms.ValidationError(str(error)) from error
 
 
 class SecretForm(Fields):

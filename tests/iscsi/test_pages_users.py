@@ -58,6 +58,12 @@ def test_a_refused_form_does_not_hold_the_password(world: World, client: Any, na
     assert not ChapUser.objects.exists()
 
 
+def test_all_that_is_wrong_with_a_user_is_told_at_once(world: World, client: Any) -> None:
+    answer = client.post(ADD, {"name": "no spaces", "secret": "short"}, headers=HTMX)
+    assert "cannot be a user's name" in words(answer.content, '//*[@id="id_name-error"]')
+    assert "Use 12 to 16 characters" in words(answer.content, '//*[@id="id_secret-error"]')
+
+
 def test_another_password_of_a_used_user_is_told_to_its_servers(world: World, client: Any) -> None:
     chap = users.create(user=None, name="chap-lab", secret=SECRET)
     url = f"{USERS}{chap.pk}/password/"
