@@ -5,7 +5,7 @@ from infrastructure.services.figures import sentence
 from iscsi.choices import Stage
 from iscsi.jobs.steps import find_target, show
 from iscsi.models import Lun, Target
-from iscsi.services import announcing, limits
+from iscsi.services import announcing, limits, portals
 from iscsi.services.reconcile import reconcile
 from iscsi.services.targets import DELETE, PERMISSION
 from tasks.recovery import Recovery
@@ -50,6 +50,7 @@ def delete(run: TaskRun, *, target_id: int) -> None:
                 run.warn(f"The limits stay: {sentence(str(error))}")
     with run.step(f"Forgetting {target}") as step:
         with run.atomic():
+            portals.gone_from(target.node, portals.places_of(target))
             rows = Lun.objects.filter(target=target)
             rows.update(target=None, number=None, served=False, reason="")
             announcing.delete(target)

@@ -8,7 +8,7 @@ from iscsi.drivers.facts import AddressFacts
 from iscsi.equivalents import remove_address
 from iscsi.jobs.steps import find_target, resume, show, tell_server
 from iscsi.models import Target
-from iscsi.services import announcing, limits
+from iscsi.services import announcing, limits, portals
 from iscsi.services.access import servers_on
 from iscsi.services.portals import Place
 from iscsi.services.reconcile import reconcile
@@ -44,6 +44,8 @@ def edit(run: TaskRun, *, target_id: int, wanted: dict[str, Any], before: dict[s
     if surplus := _surplus(before, wanted):
         with run.step("Taking addresses off that it has no more") as step:
             _drop(step, target, surplus)
+            with run.atomic():
+                portals.gone_from(target.node, surplus)
 
 
 @undo(RESTORE)

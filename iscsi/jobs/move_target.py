@@ -67,7 +67,8 @@ def _arrive(run: TaskRun, target: Target, node: Node, places: Places) -> None:
 
 
 def _put(target: Target, node: Node, places: Places) -> None:
-    """Write another node; call it in a transaction."""
+    """Write another node, once the former one has none of its addresses any more; call it in a transaction."""
+    portals.gone_from(target.node, portals.places_of(target))
     Node.objects.select_for_update().get(pk=node.pk)
     announcing.save(target, node=node, number=free_number(node), stage=Stage.READY)
     portals.set_portals(target, cast("list[Place]", places))

@@ -92,6 +92,20 @@ def set_portals(target: Target, places: Iterable[Place]) -> None:
         Portal.objects.update_or_create(target=target, address=place["address"], defaults=rest)
 
 
+def gone_from(node: Node, places: Iterable[Place]) -> None:
+    """Strike addresses that Mooring took off a node out of its last look: the next one is a quarter of a minute away.
+
+    Else they would be offered as the node's own meanwhile, and refused as new ones. Call it in a transaction.
+    """
+    gone = {place["address"] for place in places if place["added"]}
+    known = NodeInterfaces.objects.select_for_update().filter(node=node).first()
+    if known is None or not gone:
+        return
+    for row in known.interfaces:
+        row["addresses"] = [text for text in row.get("addresses") or () if str(text).partition("/")[0] not in gone]
+    known.save(update_fields=["interfaces"])
+
+
 def moved(target: Target, node: Node, chosen: dict[str, str] | None = None) -> list[Place]:
     """The portals of a target on another node. chosen: address → interface there; else the one of the same network.
 

@@ -17,6 +17,7 @@ from tasks.models import *
 from tasks.services import enqueue, cancel, retry
 from infrastructure.models import *
 from storage.models import *
+from iscsi.models import *
 from panel.accounts.models import *
 from panel.health.models import Beat
 def damage():

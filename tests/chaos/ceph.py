@@ -8,7 +8,7 @@ from tests.chaos.asking import Asker
 from tests.chaos.machine import until
 from tests.chaos.migration import Tasks
 from tests.chaos.nodes import Nodes
-from tests.chaos.panel import Answer, Panel
+from tests.chaos.panel import Panel
 from tests.e2e.lab import NODES
 
 PAGES = ("/storage/", "/storage/disks/", "/storage/datastores/")
@@ -78,10 +78,10 @@ class Work:
         """Two replicas over hosts in tier 2; the task."""
         form = {"name": name, "use": use, "tier": "2", "mode": "r2", "domain": "host"}
         self._made.append(name)
-        return self._task(self._panel.post("/storage/datastores/add/", **form))
+        return self._panel.post("/storage/datastores/add/", **form).task
 
     def change_tier(self, number: int, tier: int) -> int:
-        return self._task(self._panel.post(f"/storage/disks/{number}/tier/", tier=str(tier)))
+        return self._panel.post(f"/storage/disks/{number}/tier/", tier=str(tier)).task
 
     def notes(self, task: int) -> list[str]:
         """What its steps said last of how far they are."""
@@ -93,14 +93,5 @@ class Work:
         until(lambda: state_of(self._query) == "online", 60, "the cluster is not back")
         for name in self._made:
             for number in self._query(f"list(Datastore.objects.filter(name={name!r}).values_list('pk', flat=True))"):
-                answer = self._panel.post(f"/storage/datastores/{number}/remove/", confirmation=name)
-                task = self._task(answer)
+                task = self._panel.post(f"/storage/datastores/{number}/remove/", confirmation=name).task
                 assert self._tasks.until_final(task) in ("completed", "warning"), self._tasks.value(task, "reason")
-
-    @staticmethod
-    def _task(answer: Answer) -> int:
-        """The task to which the answer leads."""
-        found = re.search(r"/tasks/(\d+)/|\"id\": (\d+)", str(answer.headers))
-        said = " ".join(re.sub("<[^>]*>", " ", answer.text).split())
-        assert found, f"the answer names no task: {answer.status} {said[:3000]}"
-        return int(found[1] or found[2])

@@ -16,10 +16,13 @@ from tests.chaos.migration import Migration, Tasks
 from tests.chaos.nodes import Nodes
 from tests.chaos.panel import Panel
 from tests.chaos.report import faults
-from tests.e2e.conftest import INSTANCE, PORT, ROOT, browser, password  # noqa: F401
+from tests.chaos.targets import Targets, places
+from tests.e2e.conftest import INSTANCE, PORT, ROOT, browser, make_user, password  # noqa: F401
+from tests.e2e.lab import NODES
 
 REPEAT = int(os.environ.get("MOORING_CHAOS_REPEAT", "1"))
 SEED = int(os.environ.get("MOORING_CHAOS_SEED", "1"))
+SECRET = "only for the faults, and long"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -89,6 +92,15 @@ def panel(machine: Machine, password: str) -> Panel:  # noqa: F811
 
 
 @pytest.fixture(scope="session")
+def other_admin(panel: Panel) -> Panel:
+    """A second administrator, signed in."""
+    make_user("second", "administrator", SECRET)
+    session = Panel(panel.port)
+    session.sign_in("second", SECRET)
+    return session
+
+
+@pytest.fixture(scope="session")
 def signed_in(panel: Panel) -> dict[str, str]:
     """The cookies of the administrator, for browsers: logins are rate-limited."""
     return panel.cookies
@@ -122,3 +134,18 @@ def work(invariants: Invariants, panel: Panel, query: Asker, tasks: Tasks) -> It
     made = Work(panel, query, tasks)
     yield made
     made.remove_all()
+
+
+@pytest.fixture
+def targets(
+    dice: report.Dice, invariants: Invariants, panel: Panel, query: Asker, tasks: Tasks, lab: Nodes
+) -> Iterator[Targets]:
+    """One node serves, another uses it; the invariants are checked while all of it is there, and when it is gone."""
+    until_well(query)
+    made = Targets(panel, query, tasks, lab)
+    try:
+        made.serve_from(*places(dice.sample(NODES, len(NODES))))
+        yield made
+        invariants.check()
+    finally:
+        made.remove_all()

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.chaos.asking import Asker
 from tests.chaos.nodes import Nodes
+from tests.chaos.target_truth import TargetTruth
 from tests.e2e.lab import NODES
 
 SETTLE = 60  # seconds within which every task must have reached its end by itself
@@ -20,7 +21,7 @@ class Invariants:
     """Check I1 to I5; each method returns what is wrong, an empty list when nothing is."""
 
     def __init__(self, lab: Nodes, query: Asker) -> None:
-        self._lab, self._query = lab, query
+        self._lab, self._query, self._targets = lab, query, TargetTruth(lab, query)
         self._newest = query("Task.objects.aggregate(n=Max('pk'))['n'] or 0")
 
     def check(self) -> None:
@@ -30,6 +31,7 @@ class Invariants:
             "I1 a VE runs on exactly one node": self._twice(),
             "I3 the database equals libvirt": self._until(self._differences, SYNC),
             "I3 the database equals Ceph": self._until(self._storage_differences, SYNC),
+            "I3 the database equals tgt and RBD": self._until(self._targets.differences, SYNC),
             "I4 the task log is contiguous": self._gaps(),
             "I5 nothing is left behind": self._until(self._leftovers, 30),
         }
@@ -114,4 +116,4 @@ class Invariants:
         markers = self._lab.exec(
             NODES[0], "find", "/srv/shared", "-xdev", "-name", ".mooring*", "-not", "-path", "*/proc/*"
         ).split()
-        return [*locks, *open_steps, *markers, *self._orphans()]
+        return [*locks, *open_steps, *markers, *self._orphans(), *self._targets.leftovers()]

@@ -81,9 +81,7 @@ class Migration:
         """Begin it at so many MiB/s, as the dialog does; its task."""
         answer = self._panel.post(f"/infrastructure/ves/{self.ve}/migrate/", **self.form(bandwidth))
         assert answer.status in (204, 302), f"{answer.status}: {answer.words}"
-        found = re.search(r'"id": (\d+)|/tasks/(\d+)/', str(answer.headers))
-        assert found, f"the answer names no task: {answer.headers}"
-        self.task = int(found[1] or found[2])
+        self.task = answer.task
         return self.task
 
     def _until_online(self) -> None:

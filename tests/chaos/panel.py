@@ -18,10 +18,17 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """What a reader sees of it: of a page, what is in its dialog or its main part."""
+        """What a reader sees of it: of a page its main part, else what is in the dialog."""
         page = lxml.html.document_fromstring(self.text or "-")
-        part = [*page.xpath("//dialog"), *page.xpath("//main"), page][0]
+        part = [*page.xpath("//main"), *page.xpath("//dialog"), page][0]
         return " ".join(part.text_content().split())
+
+    @property
+    def task(self) -> int:
+        """The task to which the answer leads."""
+        found = re.search(r"/tasks/(\d+)/|\"id\": (\d+)", str(self.headers))
+        assert found, f"the answer names no task: {self.status} {self.words[:3000]}"
+        return int(found[1] or found[2])
 
 
 @dataclass

@@ -10,19 +10,8 @@ from tests.chaos.migration import Migration
 from tests.chaos.nodes import Nodes
 from tests.chaos.panel import Panel
 from tests.chaos.report import Dice
-from tests.e2e.conftest import make_user
 
 pytestmark = pytest.mark.chaos
-SECRET = "only for the faults, and long"
-
-
-@pytest.fixture(scope="session")
-def other_admin(panel: Panel) -> Panel:
-    """A second administrator, signed in."""
-    make_user("second", "administrator", SECRET)
-    session = Panel(panel.port)
-    session.sign_in("second", SECRET)
-    return session
 
 
 def test_fifty_identical_requests_at_once_are_one_task(
