@@ -23,7 +23,7 @@ from tests.bench.stage import say
 
 ROOT = Path(__file__).resolve().parents[2]
 ALONE = ("lab", "console", "tasks", "scale")
-WITH_PANEL = ("sync", "events", "migration", "storage")
+WITH_PANEL = ("sync", "events", "migration", "storage", "iscsi")
 
 
 class Bench:

@@ -6,21 +6,14 @@ and `virsh` on a node, each started as an administrator would. The two take turn
 Tier 2, of which the lab's own datastore has nothing: in its tier the rule is there already, for ours alone.
 """
 
-import json
-import os
-import subprocess
 from collections.abc import Collection, Iterator
-from pathlib import Path
-from typing import Any
 
-from tests.bench import cpu
+from tests.bench import cpu, panel_shell
 from tests.bench.gates import Gate, Result, Rule
 from tests.bench.stage import say
 from tests.bench.turns import Turns
 from tests.e2e.lab import NODES, Lab
 
-ROOT = Path(__file__).resolve().parents[2]
-INSTANCE = os.environ.get("MOORING_INSTANCE", "test")
 ROUNDS = 10
 CREATE = Gate("datastore created, against the same commands by hand", Rule.MORE_AT_MOST, 1.0, "s")
 GATES = (CREATE,)
@@ -71,10 +64,8 @@ def run(chosen: Collection[Gate]) -> Iterator[Result]:
 
 
 def _rounds(count: int) -> Turns:
-    lab = Lab(ROOT, os.environ.get("MOORING_LAB_INSTANCE", INSTANCE))
-    found = Turns()
-    panel = int((ROOT / "var" / INSTANCE / "run" / "supervisord.pid").read_text())
-    secret = _in_panel(_SECRET)
+    lab, found, panel = panel_shell.lab(), Turns(), panel_shell.supervisor()
+    secret = panel_shell.told(_SECRET)
     for number in range(count):
         say(f"datastore: {number + 1} of {count}")
         turns = [(found.ours, _ours), (found.theirs, lambda: _theirs(lab, str(secret)))]
@@ -83,15 +74,8 @@ def _rounds(count: int) -> Turns:
     return found
 
 
-def _in_panel(code: str) -> Any:
-    command = [str(ROOT / "bin" / "manage"), "--instance", INSTANCE, "shell", "-c", code]
-    environment = {"PATH": os.environ["PATH"]}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=True)
-    return json.loads(done.stdout.rsplit("@@", 1)[1])
-
-
 def _ours() -> list[float]:
-    (state, reason, seconds), (removed, why, _) = _in_panel(_OURS)
+    (state, reason, seconds), (removed, why, _) = panel_shell.told(_OURS)
     if (state, removed) != ("completed", "completed"):
         raise RuntimeError(f"the datastore was {state}: {reason}; its removal {removed}: {why}")
     return [float(seconds)]
