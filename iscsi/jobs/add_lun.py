@@ -7,9 +7,9 @@ is taken back is used by no LUN that another task is making.
 from iscsi import equivalents
 from iscsi.choices import Stage
 from iscsi.jobs.policy_steps import drop_unused_pools
-from iscsi.jobs.steps import find_lun, resume, shared_target, tell_server_or_warn
+from iscsi.jobs.steps import find_lun, images_of, resume, shared_target, tell_server_or_warn
 from iscsi.models import Lun
-from iscsi.services import announcing, images, limits, policies
+from iscsi.services import announcing, limits, policies
 from iscsi.services.luns import ADD, PERMISSION
 from panel.ui.format import space
 from storage.choices import DatastoreState
@@ -54,7 +54,7 @@ def _make(run: TaskRun, lun: Lun) -> None:
         with run.atomic():
             announcing.save(lun, stage=Stage.CREATING)
         facts = look(datastore.cluster, driver_of(run, datastore))
-        if not images.exists(lun):
+        if not images_of(run).exists(lun):
             storage_policies.check(facts, policy_of(datastore), lun.size)
         step.line(f"{policy_of(datastore)}: {space(lun.size)} fit")
     if datastore.state != DatastoreState.READY:
@@ -63,10 +63,10 @@ def _make(run: TaskRun, lun: Lun) -> None:
         run.undo(REMOVE_IMAGE, lun_id=lun.pk)
         for argv in equivalents.make_image(datastore.pool, lun.image, lun.size, datastore.data_pool):
             step.command(argv)
-        if not images.make(lun):
+        if not images_of(run).make(lun):
             step.already_done()
     with run.step("Setting its limits") as step:
-        if lun.target is None or not limits.apply(lun.target, tell=step.command, adding=lun):
+        if lun.target is None or not limits.apply(lun.target, images_of(run), tell=step.command, adding=lun):
             step.already_done("it has none to be set")
     with run.step(f"Recording {lun}") as step:
         with run.atomic():
@@ -89,7 +89,7 @@ def remove_image(run: TaskRun, *, lun_id: int) -> None:
     lun = find_lun(lun_id)
     if lun.stage == Stage.READY:
         run.line(f"{lun} is ready and stays")
-    elif images.remove(lun):
+    elif images_of(run).remove(lun):
         for argv in equivalents.remove_image(lun.datastore.pool, lun.image):
             run.command(argv)
 

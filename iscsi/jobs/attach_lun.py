@@ -4,6 +4,7 @@ from iscsi.choices import Stage
 from iscsi.jobs.steps import (
     find_lun,
     find_target,
+    images_of,
     require_gone,
     resume,
     shared_target,
@@ -35,7 +36,7 @@ def attach(run: TaskRun, *, lun_id: int, target_id: int, number: int) -> None:
     with run.step(f"Setting its limits at {target}") as step:
         run.undo(TAKE_OFF, lun_id=lun_id, target_id=target_id)
         _take_number(run, lun, target, number)
-        if not limits.apply(target, tell=step.command, adding=lun):
+        if not limits.apply(target, images_of(run), tell=step.command, adding=lun):
             step.already_done("it has none to be set")
     with run.step(f"Recording it as LUN {number} of {target}"), run.atomic():
         announcing.save(lun, stage=Stage.READY)
@@ -84,8 +85,8 @@ def detach(run: TaskRun, *, lun_id: int, target_id: int, number: int) -> None:
         announcing.save(lun, target=None, number=None, stage=Stage.READY, served=False, reason="")
     run.point_of_no_return()
     with run.step("Setting limits anew") as step:
-        lifted = limits.lift([lun], tell=step.command)
-        if not limits.apply(target, tell=step.command) and not lifted:
+        lifted = limits.lift([lun], images_of(run), tell=step.command)
+        if not limits.apply(target, images_of(run), tell=step.command) and not lifted:
             step.already_done("they are as they should be")
 
 

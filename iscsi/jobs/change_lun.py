@@ -2,7 +2,16 @@
 
 from iscsi import equivalents
 from iscsi.choices import Stage
-from iscsi.jobs.steps import find_lun, require_gone, resume, shared_target, tell_server, tell_server_or_warn, when_free
+from iscsi.jobs.steps import (
+    find_lun,
+    images_of,
+    require_gone,
+    resume,
+    shared_target,
+    tell_server,
+    tell_server_or_warn,
+    when_free,
+)
 from iscsi.models import Lun
 from iscsi.services import announcing, images
 from iscsi.services.luns import DROP_SNAPSHOT, GROW, PERMISSION, ROLL_BACK, SNAPSHOT
@@ -38,7 +47,7 @@ def grow(run: TaskRun, *, lun_id: int, target_id: int, size: int, before: int) -
         run.point_of_no_return()  # an image that shrank again might have lost what was written meanwhile
         for argv in equivalents.resize(datastore.pool, lun.image, size):
             step.command(argv)
-        if not images.resize(lun, size):
+        if not images_of(run).resize(lun, size):
             step.already_done()
         with run.atomic():
             announcing.save(lun, size=size)
@@ -61,7 +70,7 @@ def take_snapshot(run: TaskRun, *, lun_id: int, target_id: int, snapshot: str) -
         run.undo(NOT_TAKEN, lun_id=lun_id, snapshot=snapshot)
         for argv in equivalents.snapshot("create", lun.datastore.pool, lun.image, snapshot):
             step.command(argv)
-        if not images.take_snapshot(lun, snapshot):
+        if not images_of(run).take_snapshot(lun, snapshot):
             step.already_done()
     _record_snapshots(run, lun)
 
@@ -71,7 +80,7 @@ def not_taken(run: TaskRun, *, lun_id: int, snapshot: str) -> None:
     """Take it back, unless it is recorded already."""
     lun = find_lun(lun_id)
     if not lun.snapshots.filter(name=snapshot).exists():
-        images.drop_snapshot(lun, snapshot)
+        images_of(run).drop_snapshot(lun, snapshot)
 
 
 @job(
@@ -90,7 +99,7 @@ def drop_snapshot(run: TaskRun, *, lun_id: int, target_id: int, snapshot: str) -
     with run.step(f"Deleting the snapshot {snapshot}") as step:
         for argv in equivalents.snapshot("rm", lun.datastore.pool, lun.image, snapshot):
             step.command(argv)
-        if not images.drop_snapshot(lun, snapshot):
+        if not images_of(run).drop_snapshot(lun, snapshot):
             step.already_done("it is not there")
     _record_snapshots(run, lun)
 
@@ -119,7 +128,7 @@ def roll_back(run: TaskRun, *, lun_id: int, target_id: int, snapshot: str) -> No
         run.point_of_no_return()
         for argv in equivalents.snapshot("rollback", lun.datastore.pool, lun.image, snapshot):
             step.command(argv)
-        size = when_free(step, lambda: images.roll_back(lun, snapshot))
+        size = when_free(step, lambda: images_of(run).roll_back(lun, snapshot))
     with run.step(f"Recording {lun}"), run.atomic():
         announcing.save(lun, stage=Stage.READY, size=size)
     tell_server_or_warn(run, lun.target, "The LUN is rolled back, and shown")
@@ -145,7 +154,7 @@ def show_again(run: TaskRun, *, lun_id: int) -> None:
 
 def _record_snapshots(run: TaskRun, lun: Lun) -> None:
     with run.step("Recording its snapshots") as step:
-        found = images.snapshots(lun)
+        found = images_of(run).snapshots(lun)
         with run.atomic():
             images.record_snapshots(lun, found)
         step.line(", ".join(each.name for each in found) or "It has none")

@@ -5,9 +5,10 @@ from infrastructure.services.figures import sentence
 from iscsi import equivalents
 from iscsi.choices import Stage
 from iscsi.jobs.policy_steps import drop_unused_pools
-from iscsi.jobs.steps import find_lun, require_gone, shared_target, tell_server, when_free
+from iscsi.jobs.steps import find_lun, images_of, require_gone, shared_target, tell_server, when_free
 from iscsi.models import Lun
-from iscsi.services import announcing, images, limits, policies
+from iscsi.services import announcing, limits, policies
+from iscsi.services.images import Images
 from iscsi.services.luns import DELETE, PERMISSION
 from tasks.recovery import Recovery
 from tasks.registry import job, undo
@@ -45,7 +46,7 @@ def delete(run: TaskRun, *, lun_id: int, target_id: int) -> None:
         run.undo(PARTLY, lun_id=lun_id)
         for argv in equivalents.remove_image(datastore.pool, lun.image):
             step.command(argv)
-        if not when_free(step, lambda: images.remove(lun)):
+        if not when_free(step, lambda: images_of(run).remove(lun)):
             step.already_done("it is not there")
     if not policies.used_by_others(datastore, lun_id):
         with run.step("Removing the pools that only it used") as step:
@@ -62,7 +63,7 @@ def _share_anew(run: TaskRun, lun: Lun) -> None:
     """The others of its target get its part of a limit that is divided."""
     with run.step("Setting the limits of the others") as step:
         try:
-            if lun.target is None or not limits.apply(lun.target, tell=step.command):
+            if lun.target is None or not limits.apply(lun.target, Images(), tell=step.command):
                 step.already_done("they are as they should be")
         except DriverError as error:
             run.warn(f"The limits of the others are as before: {sentence(error.message)}")
@@ -81,6 +82,6 @@ def keep(run: TaskRun, *, lun_id: int, stage: str) -> None:
 def partly(run: TaskRun, *, lun_id: int) -> None:
     """A removed image does not come back: the deletion can only be tried again."""
     lun = Lun.objects.select_related("datastore__cluster").filter(pk=lun_id).first()
-    if lun is not None and not images.exists(lun):
+    if lun is not None and not images_of(run).exists(lun):
         with run.atomic():
             announcing.save(lun, stage=Stage.PARTLY)

@@ -6,6 +6,7 @@ from iscsi.choices import Stage
 from iscsi.jobs.steps import find_target, show
 from iscsi.models import Lun, Target
 from iscsi.services import announcing, limits, portals
+from iscsi.services.images import Images
 from iscsi.services.reconcile import reconcile
 from iscsi.services.targets import DELETE, PERMISSION
 from tasks.recovery import Recovery
@@ -45,7 +46,7 @@ def delete(run: TaskRun, *, target_id: int) -> None:
     if luns:
         with run.step("Taking the limits off its LUNs") as step:
             try:
-                limits.lift(luns, tell=step.command)
+                limits.lift(luns, Images(), tell=step.command)
             except DriverError as error:  # they are set anew when the LUN is attached again
                 run.warn(f"The limits stay: {sentence(str(error))}")
     with run.step(f"Forgetting {target}") as step:

@@ -6,7 +6,7 @@ from django.db import IntegrityError
 
 from iscsi.drivers.facts import AddressFacts
 from iscsi.equivalents import remove_address
-from iscsi.jobs.steps import find_target, resume, show, tell_server
+from iscsi.jobs.steps import find_target, images_of, resume, show, tell_server
 from iscsi.models import Target
 from iscsi.services import announcing, limits, portals
 from iscsi.services.access import servers_on
@@ -37,7 +37,7 @@ def edit(run: TaskRun, *, target_id: int, wanted: dict[str, Any], before: dict[s
         _give(run, target, wanted)
         _tell_portals(step, wanted, before)
     with run.step("Setting the limits of its LUNs") as step:
-        if not limits.apply(target, tell=step.command):
+        if not limits.apply(target, images_of(run), tell=step.command):
             step.already_done("they are as they should be")
     tell_server(run, target)
     run.point_of_no_return()
@@ -59,7 +59,7 @@ def restore(run: TaskRun, *, target_id: int, wanted: dict[str, Any], before: dic
     if outcome.error is not None:
         raise outcome.error
     _drop(run, target, _surplus(wanted, before))
-    limits.apply(target, tell=run.command)
+    limits.apply(target, images_of(run), tell=run.command)
 
 
 def _give(run: TaskRun, target: Target, settings: dict[str, Any]) -> None:

@@ -10,6 +10,9 @@ from infrastructure.services.figures import sentence
 from iscsi.differences import Action
 from iscsi.models import Lun, Target
 from iscsi.services import reconcile as telling
+from iscsi.services.images import Images
+from storage.jobs.patience import patient
+from storage.services.access import driver
 from tasks.errors import JobFailed
 from tasks.recovery import Recovery
 from tasks.runner import Step, TaskRun
@@ -56,6 +59,11 @@ def shared_node(params: Mapping[str, Any]) -> list[str]:
 def resume(run: TaskRun, **_params: Any) -> Recovery:
     """Every step asks first, so the job may simply run again."""
     return Recovery.resume()
+
+
+def images_of(run: TaskRun) -> Images:
+    """The images of LUNs, on a cluster that is waited for while it does not answer."""
+    return Images(lambda cluster: patient(run, driver(cluster)))
 
 
 def show(told: Step | TaskRun, action: Action) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from iscsi import equivalents
 from iscsi.choices import Sharing, Stage
 from iscsi.models import Lun, Target
-from iscsi.services import images
+from iscsi.services.images import Images
 
 MB = 1_000_000
 Tell = Callable[[list[str]], None]
@@ -24,7 +24,7 @@ def of(target: Target, luns: int) -> tuple[int, int]:
     return iops, share(None if target.limit_mbps is None else target.limit_mbps * MB, target.sharing, luns)
 
 
-def apply(target: Target, *, tell: Tell, adding: Lun | None = None) -> bool:
+def apply(target: Target, images: Images, *, tell: Tell, adding: Lun | None = None) -> bool:
     """Set them for every LUN of a target; whether anything changed. They count at once, for open LUNs too.
 
     adding: a LUN that is about to be served and counts already. Raises DriverError.
@@ -32,15 +32,15 @@ def apply(target: Target, *, tell: Tell, adding: Lun | None = None) -> bool:
     luns = list(target.luns.filter(stage=Stage.READY).select_related("datastore__cluster"))
     luns += [adding] if adding is not None and adding not in luns else []
     iops, bps = of(target, len(luns))
-    return _set(luns, iops, bps, tell)
+    return _set(images, luns, iops, bps, tell)
 
 
-def lift(luns: Sequence[Lun], *, tell: Tell) -> bool:
+def lift(luns: Sequence[Lun], images: Images, *, tell: Tell) -> bool:
     """Let LUNs that no target has do all they can; whether anything changed. Raises DriverError."""
-    return _set(luns, 0, 0, tell)
+    return _set(images, luns, 0, 0, tell)
 
 
-def _set(luns: Iterable[Lun], iops: int, bps: int, tell: Tell) -> bool:
+def _set(images: Images, luns: Iterable[Lun], iops: int, bps: int, tell: Tell) -> bool:
     changed = False
     for lun in luns:
         if images.limit(lun, iops, bps):

@@ -13,8 +13,9 @@ from iscsi.differences import Action, Wanted, address_differences, differences
 from iscsi.drivers.base import TargetServers
 from iscsi.drivers.facts import ServerFacts
 from iscsi.models import Lun, Target
-from iscsi.services import images, observed
+from iscsi.services import observed
 from iscsi.services.access import ceph_access, servers_on
+from iscsi.services.images import Images
 from iscsi.services.turns import Turn, taken
 from iscsi.services.wanted import wanted_of
 from storage.models import Cluster
@@ -130,7 +131,7 @@ def _take_over(image: str) -> None:
     """Shut out whoever had the image open: a server that died holds it for half a minute, and nobody else should."""
     lun = Lun.objects.select_related("datastore__cluster").filter(image=image).first()
     if lun is not None:
-        images.free(lun)
+        Images().free(lun)
 
 
 def _note(outcome: Outcome, action: Action, error: DriverError) -> None:

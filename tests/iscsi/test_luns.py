@@ -14,6 +14,7 @@ from iscsi.models import Lun, Target
 from iscsi.services import luns
 from iscsi.services.target_input import Limits
 from panel.accounts.models import User
+from storage.jobs import patience
 from storage.models import Datastore
 from storage.services import observed as storage_observed
 from tasks.lanes import admit
@@ -280,11 +281,31 @@ def test_a_snapshot_and_back(world: World) -> None:
     assert not lun.snapshots.exists()
 
 
+def test_a_silent_cluster_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0)
+    target = world.target(limits=Limits(iops=100))
+
+    def silent(*calls: str) -> None:
+        for call in calls:
+            world.ceph.fail_next(call, Unreachable("Ceph is silent", component="ceph"))
+
+    silent("make_image", "limit_image")
+    lun = world.lun(target)
+    silent("resize_image", "take_snapshot", "snapshots", "roll_back", "remove_image")
+    tasks = [
+        lambda: luns.grow(user=None, lun=again(lun), size_gib=2),
+        lambda: luns.take_snapshot(user=None, lun=again(lun), name="before"),
+        lambda: luns.roll_back(user=None, lun=again(lun), name="before", confirmation="before"),
+        lambda: luns.delete(user=None, lun=again(lun), confirmation="target1/1"),
+    ]
+    assert [run(ask()).state for ask in tasks] == ["completed"] * 4
+
+
 def test_one_that_was_rolled_back_in_part_is_given_to_nobody(world: World) -> None:
     target = world.target()
     lun = world.lun(target)
     run(luns.take_snapshot(user=None, lun=lun, name="before"))
-    world.ceph.fail_next("roll_back", Unreachable("Ceph is silent", component="ceph"))
+    world.ceph.fail_next("roll_back", Refused("Ceph does not want to", component="ceph"))
     task = run(luns.roll_back(user=None, lun=lun, name="before", confirmation="before"))
     assert (task.state, again(lun).stage, world.shown(target)) == ("failed", Stage.BROKEN, {})
     assert run(retry(task)).state == "completed"
