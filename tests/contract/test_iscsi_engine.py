@@ -11,8 +11,7 @@ from iscsi.drivers.facts import Account, LunSpec, ServerSpec
 from iscsi.drivers.tgt import TgtServers
 from storage.drivers.base import StorageCluster
 from tests.contract.iscsi_subjects import IQN, MIB, NODE, NUMBERS, PEER, POOL, LabSubject, facts
-from tests.contract.lab_nodes import NAMES
-from tests.e2e.lab import Lab
+from tests.e2e.lab import NODES, Lab
 from tests.lab.initiator import Initiator, NotLetIn
 from tests.waiting import eventually
 
@@ -103,11 +102,11 @@ def test_a_write_is_not_answered_before_ceph_has_it(node: LabSubject, lab_storag
     on_peer(lab, 'qemu-io -t none -f raw -c "write -P 7 0 1M" "$1"', disk(node))
     assert on_peer(lab, write, disk(node), "8") == ""
     try:
-        for name in NAMES:
+        for name in NODES:
             lab.exec(name, "pkill", "-STOP", "-x", "ceph-osd")
         assert on_peer(lab, write, disk(node), "9").split() == ["code", "124"]
     finally:
-        for name in NAMES:
+        for name in NODES:
             lab.exec(name, "pkill", "-CONT", "-x", "ceph-osd")
     assert on_peer(lab, write.replace("timeout 3", "timeout 60"), disk(node), "10") == ""
 
