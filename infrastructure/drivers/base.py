@@ -150,7 +150,7 @@ class Outcome(StrEnum):
     ALREADY = "already"  # the VE was in the wanted state before
     REQUESTED = "requested"  # the guest was asked; wait for its state to change
     SIGNALLED = "signalled"  # the same, past an engine that cannot ask it
-    FOUND_ENDED = "found ended"  # it had ended, which the engine missed; now it knows
+    FOUND_ENDED = "found ended"  # it has ended, which the engine missed; now it knows
 
 
 class ShutdownMode(StrEnum):

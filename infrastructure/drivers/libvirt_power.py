@@ -17,14 +17,18 @@ from infrastructure.drivers.libvirt_xml import domain_facts
 # The first start after a node's boot probes QEMU: about 10 s under emulation.
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+NOTICE_SECONDS = 1.5  # after a container's end, until libvirt shows it
 INIT_SECONDS = 3.0  # after its start, until libvirt knows which process of a container to signal
 # The one child of libvirt's controller of a container is its init. Without a controller, which ends with its init, or
-# with somebody else under its number, the container is no more.
+# with somebody else under its number, the container is no more. An init is given three seconds to end, so that libvirt,
+# which misses the end as well, is told at once.
 _ENDED = "ended"
 _SIGNAL = (
-    """case "$(tr '\\0' ' ' <"/proc/$2/cmdline" 2>/dev/null)" in """
-    """*libvirt_lxc\\ --name\\ "$3"\\ *) init=$(cat "/proc/$2/task/$2/children");; *) init=;; esac; """
-    f"""if [ -n "$init" ]; then kill -s "$1" $init; else echo {_ENDED}; fi"""
+    """init=; case "$(tr '\\0' ' ' <"/proc/$2/cmdline" 2>/dev/null)" in """
+    """*libvirt_lxc\\ --name\\ "$3"\\ *) read -r init rest <"/proc/$2/task/$2/children";; esac; """
+    """if [ -n "$init" ]; then kill -s "$1" "$init"; """
+    """for n in 1 2 3 4 5 6; do [ -e "/proc/$init" ] || break; sleep 0.5; done; fi; """
+    f"""if [ -z "$init" ] || [ ! -e "/proc/$init" ]; then echo {_ENDED}; fi"""
 )
 _UP = (VEState.RUNNING, VEState.PAUSED, VEState.SHUTTING_DOWN, VEState.SUSPENDED, VEState.CRASHED)
 _DOWN = (VEState.STOPPED,)
@@ -68,7 +72,7 @@ class LibvirtPower:
         try:
             return self._change(uuid, lambda domain: _shutdown(domain, kind, mode), "shut the VE down", STOP_SECONDS)
         except _InitUnknown as missed:
-            return self._signal(missed, "TERM", lambda: self.destroy(uuid))
+            return self._signal(uuid, missed, "TERM", lambda: self.destroy(uuid))
 
     def destroy(self, uuid: str) -> Outcome:
         return self._change(uuid, _destroy, "force the VE off", STOP_SECONDS)
@@ -78,7 +82,7 @@ class LibvirtPower:
         try:
             return self._change(uuid, lambda domain: _reboot(domain, kind, mode), "restart the VE", STOP_SECONDS)
         except _InitUnknown as missed:
-            return self._signal(missed, "HUP", lambda: (self.destroy(uuid), self.start(uuid)))
+            return self._signal(uuid, missed, "HUP", lambda: (self.destroy(uuid), self.start(uuid)))
 
     def suspend(self, uuid: str) -> Outcome:
         return self._change(uuid, _suspend, "pause the VE", STOP_SECONDS)
@@ -89,14 +93,26 @@ class LibvirtPower:
     def set_autostart(self, uuid: str, enabled: bool) -> Outcome:
         return self._change(uuid, lambda domain: _set_autostart(domain, enabled), "set autostart", STOP_SECONDS)
 
-    def _signal(self, missed: _InitUnknown, name: str, after_end: Callable[[], object]) -> Outcome:
-        """Send the signal that libvirt sends, past libvirt. It also misses the end of such a container: it is told."""
+    def _signal(self, uuid: str, missed: _InitUnknown, name: str, after_end: Callable[[], object]) -> Outcome:
+        """Send the signal that libvirt sends, past libvirt. Often it misses the end of such a container, too."""
         if self._run is None:
             raise missed
-        if self._run(["sh", "-c", _SIGNAL, "sh", name, str(missed.controller), missed.name]).strip() != _ENDED:
+        said = self._run(["sh", "-c", _SIGNAL, "sh", name, str(missed.controller), missed.name])
+        if said.strip() != _ENDED or self._notices(uuid, missed.controller):
             return Outcome.SIGNALLED
         after_end()
         return Outcome.FOUND_ENDED
+
+    def _notices(self, uuid: str, controller: int) -> bool:
+        """Whether libvirt soon knows that the container with this controller has ended; it may have started it anew."""
+        end = time.monotonic() + NOTICE_SECONDS
+        while self._links.holding(uuid).call(
+            lambda conn: _runs_as(lookup(conn, uuid), controller), deadline=STOP_SECONDS, doing="look at the VE"
+        ):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.2)
+        return True
 
     def _change(self, uuid: str, fn: "Callable[[libvirt.virDomain], Outcome]", doing: str, seconds: float) -> Outcome:
         return self._links.holding(uuid).call(lambda conn: fn(lookup(conn, uuid)), deadline=seconds, doing=doing)
@@ -113,6 +129,10 @@ def _start(domain: "libvirt.virDomain") -> Outcome:
             return Outcome.ALREADY
         raise
     return Outcome.DONE
+
+
+def _runs_as(domain: "libvirt.virDomain", controller: int) -> bool:
+    return status(domain).state is VEState.RUNNING and domain.ID() == controller
 
 
 def _destroy(domain: "libvirt.virDomain") -> Outcome:

@@ -68,7 +68,7 @@ def tell_past(step: Step, outcome: Outcome, guest: Guest) -> None:
     """Say what was done past libvirt."""
     said = {
         Outcome.SIGNALLED: f"does not know the init of {guest.ve}; it was signalled past libvirt, over SSH",
-        Outcome.FOUND_ENDED: f"missed that {guest.ve} had ended; it was told by forcing {guest.ve} off",
+        Outcome.FOUND_ENDED: f"did not know that {guest.ve} has ended; it was told by forcing {guest.ve} off",
     }
     if outcome in said:
         step.line(f"libvirt on {guest.node} {said[outcome]}", Level.WARNING)

@@ -45,5 +45,5 @@ def _ask_again(engine: HostDriver, uuid: str, passed: float) -> str:
     if outcome is Outcome.ALREADY:
         return ""
     if outcome is Outcome.FOUND_ENDED:
-        return "It had ended, which libvirt missed; it was told by forcing it off"
+        return "It has ended, which libvirt does not know; it was told by forcing it off"
     return f"It has not gone down within {passed:.0f} s and was asked once more"

@@ -75,6 +75,10 @@ def _test_driver(_request: pytest.FixtureRequest) -> Subject:
 def _lab(request: pytest.FixtureRequest) -> Subject:
     endpoints: dict[str, Endpoint] = request.getfixturevalue("onboarded_lab")
     primary, peer = (registry.driver_for(endpoints[name]) for name in ("primary", "secondnode1"))
+    for away in (registry.driver_for(endpoint) for name, endpoint in endpoints.items() if name != "primary"):
+        for ve in away.ves():
+            if ve.name == "vmtest":  # where a test of another file left it
+                away.migrate(ve.uuid, primary.endpoint, unsafe=True)
     found = {ve.name: ve.uuid for ve in primary.ves()}
     return Subject(primary, found["vmtest"], found["ct1"], peer, unsafe=True)
 

@@ -225,7 +225,9 @@ def test_a_container_starts_and_stops(subject: Subject) -> None:
         return
     subject.driver.start(subject.ct)
     assert subject.driver.state(subject.ct).state is VEState.RUNNING
-    assert subject.driver.shutdown(subject.ct) is Outcome.REQUESTED
+    # libvirt now and then misses the init of a container, which is then signalled past it.
+    asked = subject.driver.shutdown(subject.ct)
+    assert asked in (Outcome.REQUESTED, Outcome.SIGNALLED, Outcome.FOUND_ENDED)
     eventually(lambda: subject.driver.state(subject.ct).state is VEState.STOPPED)
     assert subject.driver.start(subject.ct) is Outcome.DONE
 

@@ -308,7 +308,7 @@ def test_a_guest_that_does_not_shut_down_is_not_moved(
 
 @pytest.mark.parametrize(
     ("outcome", "words"),
-    [(Outcome.REQUESTED, "asked once more"), (Outcome.FOUND_ENDED, "had ended, which libvirt missed")],
+    [(Outcome.REQUESTED, "asked once more"), (Outcome.FOUND_ENDED, "has ended, which libvirt does not know")],
 )
 def test_a_guest_that_missed_the_request_while_it_booted_is_asked_again(
     cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch, outcome: Outcome, words: str

@@ -191,7 +191,10 @@ def test_a_container_whose_init_missed_the_signal_is_asked_once_more(
     ("outcome", "words"),
     [
         (Outcome.SIGNALLED, "does not know the init of vmtest; it was signalled past libvirt, over SSH"),
-        (Outcome.FOUND_ENDED, "missed that vmtest had ended; it was told by forcing vmtest off"),
+        (
+            Outcome.FOUND_ENDED,
+            "did not know that vmtest has ended; it was told by forcing vmtest off",
+        ),
     ],
 )
 @pytest.mark.parametrize(("service", "method"), [(power.stop, "shutdown"), (power.restart, "reboot")])

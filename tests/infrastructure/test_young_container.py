@@ -25,6 +25,7 @@ class Container:
 
     def __init__(self, refusals: int) -> None:
         self.refusals = refusals
+        self.controller = 159
         self.asked = 0
         self.now = libvirt.VIR_DOMAIN_RUNNING
         self.shutdownFlags = self.reboot = self._ask
@@ -34,7 +35,7 @@ class Container:
         return "ct3"
 
     def ID(self) -> int:
-        return 159
+        return self.controller
 
     def state(self) -> tuple[int, int]:
         return self.now, 0
@@ -74,7 +75,9 @@ class Power(LibvirtPower):
     """Of one container."""
 
     def __init__(self, container: Container, run: Callable[[Collection[str]], str] | None) -> None:
-        links = SimpleNamespace(holding=lambda uuid: SimpleNamespace(kind=VEKind.CT))
+        connection = SimpleNamespace(lookupByUUIDString=lambda uuid: container)
+        link = SimpleNamespace(kind=VEKind.CT, call=lambda fn, **_: fn(connection))
+        links = SimpleNamespace(holding=lambda uuid: link)
         super().__init__(cast("Links", links), run)
         self._container = container
 
@@ -102,9 +105,21 @@ def test_libvirt_is_told_of_an_end_that_it_missed(missed: Container, call: str, 
     assert (missed.changes, missed.now) == (then, now)
 
 
+@pytest.mark.parametrize("now", [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_RUNNING])
+def test_what_libvirt_notices_by_itself_is_left_to_it(missed: Container, now: int) -> None:
+    """It may have started the container anew: that one must not be forced off."""
+
+    def run(argv: Collection[str]) -> str:
+        missed.now, missed.controller = now, 160
+        return "ended\n"
+
+    assert Power(missed, run).reboot("uuid") is Outcome.SIGNALLED
+    assert missed.changes == []
+
+
 def signal_script(*words: str) -> str:
     """What the script that runs on the node prints."""
-    return subprocess.run(["sh", "-ec", _SIGNAL, "sh", *words], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["sh", "-c", _SIGNAL, "sh", *words], capture_output=True, text=True, check=True).stdout
 
 
 def test_only_the_init_of_the_containers_own_controller_is_signalled(tmp_path: Path) -> None:
@@ -122,7 +137,8 @@ def test_only_the_init_of_the_containers_own_controller_is_signalled(tmp_path: P
         ):
             assert signal_script(*other) == "ended\n"
         assert Path(f"/proc/{init}").exists()
-        assert signal_script("TERM", str(controller.pid), "ct3") == ""
+        assert signal_script("URG", str(controller.pid), "ct3") == "", "it runs on"
+        assert signal_script("TERM", str(controller.pid), "ct3") == "ended\n"
         controller.wait(10)
     assert not Path(f"/proc/{init}").exists()
 

@@ -30,20 +30,27 @@ def open_ports(lab: RunningLab, whence: str, address: str, *, known: int) -> lis
     return [int(line) for line in done.stdout.split()]
 
 
-@pytest.mark.parametrize("whence", ["host", "secondnode1"])
-def test_a_scan_from_elsewhere_finds_no_vnc(lab: RunningLab, whence: str) -> None:
-    node = lab.node("primary")
-    assert "type='vnc'" in lab.virsh("primary", "dumpxml", "vmtest"), "there is nothing to find"
+@pytest.fixture
+def home(lab: RunningLab) -> str:
+    """The node that runs vmtest: tests of other files move it."""
+    [node] = lab.where("vmtest")
+    return node
+
+
+@pytest.mark.parametrize("whence", ["host", "secondnode2"])
+def test_a_scan_from_elsewhere_finds_no_vnc(lab: RunningLab, whence: str, home: str) -> None:
+    node = lab.node(home)
+    assert "type='vnc'" in lab.virsh(home, "dumpxml", "vmtest"), "there is nothing to find"
 
     found = open_ports(lab, whence, node.address, known=node.ssh_port)
 
     assert found == [node.ssh_port]
 
 
-def test_the_socket_is_for_qemu_alone(lab: RunningLab) -> None:
-    xml = lab.virsh("primary", "dumpxml", "vmtest")
+def test_the_socket_is_for_qemu_alone(lab: RunningLab, home: str) -> None:
+    xml = lab.virsh(home, "dumpxml", "vmtest")
     path = xml.split("<listen type='socket' socket='")[1].split("'")[0]
 
-    mode = lab.exec("primary", "stat", "-c", "%A", path.rsplit("/", 1)[0]).strip()
+    mode = lab.exec(home, "stat", "-c", "%A", path.rsplit("/", 1)[0]).strip()
 
     assert mode[7:] == "---", f"whoever is on the node may open {path}: {mode}"
