@@ -63,7 +63,7 @@ class LibvirtDriver(PoolCalls):
         self._ssh = ssh
         self._links = Links(endpoint)
         self._inventory = LibvirtInventory(self._links)
-        by_ssh = (lambda argv: self.run(argv, deadline=5.0).text) if self._has_ssh else None
+        by_ssh = (lambda argv: self.run(argv, deadline=15.0).text) if self._has_ssh else None
         self._power = LibvirtPower(self._links, by_ssh)
         self._migrator = LibvirtMigrator(self._links)
         self._definitions = LibvirtDefinitions(self._links)

@@ -9,6 +9,7 @@ from infrastructure.drivers.base import HostDriver, Outcome, VEState
 from infrastructure.models import VE, Node
 from infrastructure.services import equivalents, inventory
 from infrastructure.services.endpoints import driver
+from infrastructure.services.guest_stop import past_libvirt
 from tasks.choices import Level
 from tasks.errors import JobFailed
 from tasks.runner import Step, TaskRun
@@ -66,12 +67,8 @@ def tell(step: Step, outcome: Outcome, done: str, *, already: tuple[VEState, ...
 
 def tell_past(step: Step, outcome: Outcome, guest: Guest) -> None:
     """Say what was done past libvirt."""
-    said = {
-        Outcome.SIGNALLED: f"does not know the init of {guest.ve}; it was signalled past libvirt, over SSH",
-        Outcome.FOUND_ENDED: f"did not know that {guest.ve} has ended; it was told by forcing {guest.ve} off",
-    }
-    if outcome in said:
-        step.line(f"libvirt on {guest.node} {said[outcome]}", Level.WARNING)
+    if words := past_libvirt(outcome, guest.ve, guest.node):
+        step.line(words, Level.WARNING)
 
 
 def poll(step: Step, reached: Callable[[], bool], seconds: float, waiting: str) -> bool:

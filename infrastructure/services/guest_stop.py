@@ -15,6 +15,15 @@ OnWait = Callable[[float], None]
 OnAgain = Callable[[str], None]
 
 
+def past_libvirt(outcome: Outcome, ve: object, node: object) -> str:
+    """What was done past libvirt to stop or restart a VE on a node; "" when nothing was."""
+    said = {
+        Outcome.SIGNALLED: f"does not know the init of {ve}; it was signalled past libvirt, over SSH",
+        Outcome.FOUND_ENDED: f"did not know that {ve} has ended; it was told by forcing {ve} off",
+    }
+    return f"libvirt on {node} {said[outcome]}" if outcome in said else ""
+
+
 def wait_until_stopped(engine: HostDriver, uuid: str, seconds: float, *, on_wait: OnWait, on_again: OnAgain) -> bool:
     """Whether the guest stopped within so many seconds; it is asked once more every 10 s.
 

@@ -328,6 +328,17 @@ def test_a_guest_that_missed_the_request_while_it_booted_is_asked_again(
     assert any(words in line for line in lines_of(task))
 
 
+@pytest.mark.parametrize("outcome", [Outcome.SIGNALLED, Outcome.FOUND_ENDED])
+def test_what_was_done_past_libvirt_to_shut_it_down_is_told(
+    cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    real = cluster.primary.shutdown
+    monkeypatch.setattr(cluster.primary, "shutdown", lambda uuid: real(uuid) and outcome)
+    task = run(move())
+    assert task.state == "completed"
+    assert any(line.startswith("libvirt on primary d") for line in lines_of(task))
+
+
 def test_it_is_forced_off_only_where_that_was_allowed(
     cluster: Cluster, move: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from infrastructure.drivers.base import DriverError, Outcome, VEKind, VEState
 from infrastructure.services.endpoints import endpoint_for
-from infrastructure.services.guest_stop import OnAgain, OnWait, wait_until_stopped
+from infrastructure.services.guest_stop import OnAgain, OnWait, past_libvirt, wait_until_stopped
 from infrastructure.services.migration.disks import discard
 from infrastructure.services.migration.plan import Plan
 from infrastructure.services.migration.whereabouts import Whereabouts, locate
@@ -25,8 +25,11 @@ ANSWER_SECONDS = 20.0  # how long a silent target is asked what it runs
 def stop(plan: Plan, *, on_wait: OnWait, on_again: OnAgain) -> bool:
     """Ask the guest to shut down; whether it did within a minute. As `wait_until_stopped`. DriverError."""
     source = plan.source_driver
-    if source.shutdown(plan.uuid) is Outcome.ALREADY:
+    outcome = source.shutdown(plan.uuid)
+    if outcome is Outcome.ALREADY:
         return True
+    if words := past_libvirt(outcome, plan.ve, plan.source):
+        on_again(words)
     return wait_until_stopped(source, plan.uuid, STOP_SECONDS, on_wait=on_wait, on_again=on_again)
 
 
