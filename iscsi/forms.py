@@ -159,8 +159,34 @@ class NodeForm(Fields):
         self.fields["node"].choices = [(str(node.pk), node.name) for node in nodes]  # type: ignore[attr-defined]
 
 
-class MoveForm(NodeForm):
+class Consent(Fields):
+    """What is asked for when the target's node does not answer: `silent` is its name, "" while it does."""
+
+    without_node = forms.BooleanField(
+        required=False,
+        help_text="What may still run there loses the data at once. What the target leaves there is removed when the "
+        "node answers again.",
+    )
+
+    def __init__(self, *args: Any, silent: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if silent:
+            self["without_node"].label = f"Go on without {silent}: it is switched off, or off the network"
+        else:
+            del self.fields["without_node"]
+
+
+class DeleteForm(Consent):
+    """A target's name, typed."""
+
+    field_order = ("confirmation", "without_node")
+    confirmation = forms.CharField(label="Type it to confirm", max_length=60)
+
+
+class MoveForm(NodeForm, Consent):
     """Where a target goes."""
+
+    field_order = ("node", "interface", "without_node")
 
     interface = forms.CharField(
         label="Interface there",

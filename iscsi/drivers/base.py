@@ -116,6 +116,10 @@ class AddressKeeper(Protocol):
 
     def remove_address(self, address: str, prefix: int, interface: str) -> bool: ...
 
+    def is_answered(self, address: str, interface: str) -> bool:
+        """Whether another machine answers at it, in the interface's network; takes seconds. IPv6 is never seen."""
+        ...
+
 
 class TargetServers(ServerKeeper, TargetKeeper, AddressKeeper, Protocol):
     """The target servers of one node."""

@@ -235,5 +235,9 @@ class FakeNode:
         self.known = [each for each in self.known if each not in there]
         return bool(there)
 
+    def is_answered(self, address: str, interface: str) -> bool:
+        self._enter("is_answered")
+        return address in self.foreign
+
     def close(self) -> None:
         self.closed = True

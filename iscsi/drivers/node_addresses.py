@@ -29,14 +29,13 @@ class NodeAddresses:
         return tuple(sorted(_usable(told), key=lambda each: (each.interface, each.address)))
 
     def add_address(self, address: str, prefix: int, interface: str) -> bool:
-        """See AddressKeeper. IPv6 finds out by itself whether somebody has the address."""
         _check(address, prefix, interface)
         there = next((each for each in self.addresses() if each.address == address), None)
         if there is not None and there.interface == interface:
             return False
         if there is not None:
             raise _used(f"{there.interface} of this node has {address} already")
-        if ":" not in address and self._arping(*_PROBE, interface, address) == _ANSWERED:
+        if self.is_answered(address, interface):
             raise _used(f"Another machine answers at {address}")
         done = self._host.run(["ip", "address", "add", f"{address}/{prefix}", "dev", interface], check=False)
         said = done.stderr.decode(errors="replace").strip()
@@ -56,6 +55,11 @@ class NodeAddresses:
         if done.code != 0 and "Cannot assign" not in said:
             raise _failure(said, address, interface)
         return done.code == 0
+
+    def is_answered(self, address: str, interface: str) -> bool:
+        """See AddressKeeper: IPv6 is not looked for, since it finds out by itself when it is added."""
+        rules.check_address(address)
+        return ":" not in address and self._arping(*_PROBE, interface, address) == _ANSWERED
 
     def _arping(self, *words: str) -> int:
         """How it ended; a node without it is not asked whether others have the address."""

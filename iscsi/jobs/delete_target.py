@@ -1,13 +1,15 @@
 """Deleting a target. Its LUNs are detached and keep their data."""
 
+from typing import Any
+
 from infrastructure.drivers.base import DriverError
 from infrastructure.services.figures import sentence
 from iscsi.choices import Stage
-from iscsi.jobs.steps import find_target, show
+from iscsi.jobs.leaving_node import end_server
+from iscsi.jobs.steps import find_target
 from iscsi.models import Lun, Target
 from iscsi.services import announcing, limits, portals
 from iscsi.services.images import Images
-from iscsi.services.reconcile import reconcile
 from iscsi.services.targets import DELETE, PERMISSION
 from tasks.recovery import Recovery
 from tasks.registry import job, undo
@@ -16,7 +18,7 @@ from tasks.runner import TaskRun
 KEEP = "iscsi.target.keep"
 
 
-def recover(run: TaskRun, *, target_id: int) -> Recovery:
+def recover(run: TaskRun, *, target_id: int, **_params: Any) -> Recovery:
     """Every step may be repeated; once the row is gone, all of it was done."""
     return Recovery.resume() if Target.objects.filter(pk=target_id).exists() else Recovery.completed()
 
@@ -30,17 +32,13 @@ def recover(run: TaskRun, *, target_id: int) -> Recovery:
     doing="being deleted",
     noun="deletion",
 )
-def delete(run: TaskRun, *, target_id: int) -> None:
+def delete(run: TaskRun, *, target_id: int, without_node: bool = False) -> None:
     target = find_target(target_id)
     with run.step(f"Stopping the server of {target} on {target.node}") as step:
         run.undo(KEEP, target_id=target_id, stage=target.stage)
         with run.atomic():
             announcing.save(target, stage=Stage.REMOVING)
-        outcome = reconcile(target_id, tell=lambda action: show(step, action))
-        if outcome.error is not None:
-            raise outcome.error
-        if not outcome.done:
-            step.already_done("no server of it is there")
+        end_server(run, step, target, without_node=without_node)
     run.point_of_no_return()
     luns = list(target.luns.select_related("datastore__cluster"))
     if luns:

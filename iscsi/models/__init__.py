@@ -1,7 +1,7 @@
 """The tables of iSCSI."""
 
 from iscsi.models.lun import Lun, Snapshot
-from iscsi.models.node import IscsiNode
+from iscsi.models.node import IscsiNode, LeftServer
 from iscsi.models.target import ChapUser, IscsiRevision, Portal, Target
 
-__all__ = ["ChapUser", "IscsiNode", "IscsiRevision", "Lun", "Portal", "Snapshot", "Target"]
+__all__ = ["ChapUser", "IscsiNode", "IscsiRevision", "LeftServer", "Lun", "Portal", "Snapshot", "Target"]

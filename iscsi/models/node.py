@@ -19,3 +19,20 @@ class IscsiNode(models.Model):
 
     def __str__(self) -> str:
         return f"iSCSI on {self.node}"
+
+
+class LeftServer(models.Model):
+    """A server, with its addresses, that a target left on a node that did not answer; removed as soon as it answers."""
+
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="+")
+    number = models.PositiveSmallIntegerField(help_text="of the server; no other target gets it meanwhile")
+    target = models.CharField(max_length=40, help_text="its name")
+    addresses = models.JSONField(default=list, help_text='[{"address": …, "prefix": …, "interface": …}, …]')
+    since = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["since", "pk"]
+        constraints = [models.UniqueConstraint(fields=["node", "number"], name="left_server_number_once_a_node")]
+
+    def __str__(self) -> str:
+        return f"{self.target} on {self.node}"

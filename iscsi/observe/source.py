@@ -16,7 +16,7 @@ from iscsi.drivers.base import TargetServers
 from iscsi.drivers.facts import NodeServers
 from iscsi.models import Target
 from iscsi.observe.mending import Mender
-from iscsi.services import observed
+from iscsi.services import leftovers, observed
 from iscsi.services.access import servers_on
 from iscsi.services.wanted import wanted_of
 
@@ -72,6 +72,7 @@ class Watch:
         try:
             with within(LOOK_DEADLINE):
                 found = servers.servers()
+            leftovers.clear(self.node, servers)
         except DriverError as error:
             self._silent(error)
             return

@@ -1,6 +1,6 @@
 """The images of LUNs: from a LUN's row to calls of the storage's driver, and its snapshots in rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from iscsi.models import IscsiRevision, Lun, Snapshot
 from iscsi.services.announcing import announce
@@ -33,6 +33,11 @@ class Images:
         """Take the image from whoever held it, such as a server that died; only while nobody should have it open."""
         cluster, pool, image = self._of(lun)
         return cluster.free_image(pool, image)
+
+    def shut_out(self, lun: Lun, hosts: Collection[str]) -> tuple[str, ...]:
+        """Have the cluster refuse all from now on whoever has it open from these IP addresses; who. Raises Conflict."""
+        cluster, pool, image = self._of(lun)
+        return cluster.shut_out(pool, image, hosts)
 
     def remove(self, lun: Lun) -> bool:
         """Remove the image with its snapshots; False when it is not there. Conflict while somebody has it open."""

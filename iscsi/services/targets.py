@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
+from infrastructure.choices import NodeState
 from infrastructure.models import Node
 from infrastructure.services.access import authorize
 from infrastructure.services.errors import InvalidInput, NotPossible, StaleEdit
 from iscsi.choices import Stage
 from iscsi.drivers.facts import NUMBERS
 from iscsi.models import ChapUser, Target
-from iscsi.services import announcing, portals, roles
+from iscsi.services import announcing, leftovers, portals, roles
 from iscsi.services.access import only_cluster, require_user
 from iscsi.services.inputs import clean_target_name, iqn_of
 from iscsi.services.portals import Wish
@@ -121,39 +122,50 @@ def move(
     target: Target,
     node: Node,
     chosen: Mapping[str, str] | None = None,
+    without_node: bool = False,
     request: HttpRequest | None = None,
 ) -> Task:
     """Start moving a target with its addresses to another node; initiators are without it for seconds.
 
-    chosen: address → interface there, where it is not the one of the same network. Both nodes must answer: a target
-    that still ran on a silent node would serve the same images twice. Raises PermissionDenied, InvalidInput (field
-    "node"), NotPossible, TaskConflict.
+    chosen: address → interface there, where it is not the one of the same network. without_node: go on though its
+    node does not answer; what may still run there is shut out of the images. Raises PermissionDenied, InvalidInput
+    (fields "node", "without_node"), NotPossible, TaskConflict.
     """
     _authorize(user, MOVE, target, request)
     _require_ready(target)
     if node.pk == target.node_id:
         raise InvalidInput(f"{target} is on {node} already", advice="Choose another node.", field="node")
     roles.require(node)
-    roles.require_answering(target.node)
+    _require_consent(target, without_node)
     places = portals.moved(target, node, dict(chosen or {}))
     params = {
         "source_id": target.node_id,
         "node_id": node.pk,
         "places": [dict(place) for place in places],
         "before": [dict(place) for place in portals.places_of(target)],
+        "without_node": without_node,
     }
     return _enqueue(MOVE, user, target, request, params, node=node)
 
 
-def delete(*, user: User | None, target: Target, confirmation: str, request: HttpRequest | None = None) -> Task:
+def delete(
+    *,
+    user: User | None,
+    target: Target,
+    confirmation: str,
+    without_node: bool = False,
+    request: HttpRequest | None = None,
+) -> Task:
     """Start deleting a target; its LUNs are detached and keep their data. `confirmation` is its name, typed.
 
-    Raises PermissionDenied, InvalidInput (field "confirmation"), TaskConflict.
+    without_node: as for `move`. Raises PermissionDenied, InvalidInput (fields "confirmation", "without_node"),
+    TaskConflict.
     """
     _authorize(user, DELETE, target, request)
     if confirmation.strip() != target.name:
         raise InvalidInput(f"Type {target.name} to confirm", field="confirmation")
-    return _enqueue(DELETE, user, target, request)
+    _require_consent(target, without_node)
+    return _enqueue(DELETE, user, target, request, {"without_node": without_node})
 
 
 def fingerprint(target: Target) -> str:
@@ -162,9 +174,16 @@ def fingerprint(target: Target) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def free_number(node: Node) -> int:
-    """The lowest number that no target's server has on the node; call it while the node's row is locked."""
-    taken = set(Target.objects.filter(node=node).values_list("number", flat=True))
+def free_number(node: Node, target: Target | None = None) -> int:
+    """The lowest number that no server on the node has; `target` keeps the one it has there.
+
+    Call it while the node's row is locked.
+    """
+    there = dict(Target.objects.filter(node=node).values_list("pk", "number"))
+    own = there.pop(target.pk, None) if target is not None else None
+    taken = {*there.values(), *leftovers.numbers(node)}
+    if own is not None and own not in taken:
+        return own
     return next(number for number in NUMBERS if number not in taken)
 
 
@@ -172,6 +191,16 @@ def _switch(kind: str, user: User | None, target: Target, request: HttpRequest |
     _authorize(user, kind, target, request)
     _require_ready(target)
     return _enqueue(kind, user, target, request)
+
+
+def _require_consent(target: Target, without_node: bool) -> None:
+    """InvalidInput (field "without_node") while its node does not answer and nobody said to go on without it."""
+    if target.node.state != NodeState.ONLINE and not without_node:
+        raise InvalidInput(
+            f"{target.node} does not answer",
+            advice="Wait until it does, or say that this goes on without it.",
+            field="without_node",
+        )
 
 
 def _require_ready(target: Target) -> None:

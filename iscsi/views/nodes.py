@@ -11,7 +11,7 @@ from infrastructure.views.answers import run
 from iscsi.choices import RoleState
 from iscsi.forms import NodeForm
 from iscsi.models import IscsiNode
-from iscsi.services import roles
+from iscsi.services import leftovers, roles
 from iscsi.services.held_nodes import holding
 from iscsi.views.dialogs import Dialog, Nothing, answer, posted
 from iscsi.views.look import action, page_context, refusal, tabs
@@ -34,10 +34,12 @@ def node_list(request: HttpRequest) -> HttpResponse:
     """GET /iscsi/nodes/."""
     refused = refusal(request)
     found = IscsiNode.objects.select_related("node").annotate(targets=Count("node__targets"))
+    left = leftovers.of_nodes()
     rows = [
         {
             "role": role,
             "glyph": _APPEARANCE[RoleState(role.state)],
+            "left": ", ".join(left.get(role.pk, [])),
             "again": action("again", "Prepare again", "refresh", "node_again", role.pk, refused, "post"),
             "withdraw": action("withdraw", "Take away…", "trash", "node_withdraw", role.pk, refused or _used(role)),
         }

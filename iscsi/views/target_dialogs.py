@@ -1,15 +1,18 @@
 """The dialogs about a target. Each says what its initiators will notice."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from infrastructure.choices import NodeState
 from iscsi.choices import RoleState
-from iscsi.forms import MoveForm
+from iscsi.forms import DeleteForm, MoveForm
 from iscsi.models import Target
 from iscsi.services import roles, targets
 from iscsi.status import initiators_of, target_status
-from iscsi.views.dialogs import Dialog, Nothing, Typed, answer, posted
+from iscsi.views.dialogs import Dialog, Nothing, answer, posted
 from iscsi.views.targets import find_target
 from panel.accounts.permissions import requires
 from panel.ui.signed_in import user_of
@@ -52,7 +55,7 @@ def target_delete(request: HttpRequest, pk: int) -> HttpResponse:
         back=_page(target),
         fact="Initiators are disconnected, and the target and the addresses that Mooring added are removed.",
         follows=f"LUNs that are detached, and keep their data and snapshots: {count}." if count else "It has no LUNs.",
-        warning=connected(target),
+        warning=_silence(target) or connected(target),
         typed=target.name,
         danger=True,
         leaves=True,
@@ -60,9 +63,13 @@ def target_delete(request: HttpRequest, pk: int) -> HttpResponse:
     return answer(
         request,
         dialog,
-        Typed(posted(request)),
+        DeleteForm(posted(request), silent=_silent(target)),
         lambda entered: targets.delete(
-            user=user_of(request), target=target, confirmation=entered["confirmation"], request=request
+            user=user_of(request),
+            target=target,
+            confirmation=entered["confirmation"],
+            without_node=entered.get("without_node", False),
+            request=request,
         ),
     )
 
@@ -80,16 +87,36 @@ def target_move(request: HttpRequest, pk: int) -> HttpResponse:
         back=_page(target),
         fact="Initiators are without its LUNs for some seconds, and log in again by themselves at the same addresses.",
         follows=f"Its server ends on {target.node} before it starts on the other node. The data does not move.",
-        warning=connected(target) if nodes else "No other node has the role iSCSI.",
+        warning=(_silence(target) or connected(target)) if nodes else "No other node has the role iSCSI.",
     )
 
-    def call(entered: dict[str, str]) -> Task:
+    def call(entered: dict[str, Any]) -> Task:
         node = next(node for node in nodes if str(node.pk) == entered["node"])
         name = entered["interface"]
-        chosen = {portal.address: name for portal in target.portals.all()} if name else None
-        return targets.move(user=user_of(request), target=target, node=node, chosen=chosen, request=request)
+        return targets.move(
+            user=user_of(request),
+            target=target,
+            node=node,
+            chosen={portal.address: name for portal in target.portals.all()} if name else None,
+            without_node=entered.get("without_node", False),
+            request=request,
+        )
 
-    return answer(request, dialog, MoveForm(posted(request), nodes=nodes), call)
+    return answer(request, dialog, MoveForm(posted(request), nodes=nodes, silent=_silent(target)), call)
+
+
+def _silent(target: Target) -> str:
+    """The name of its node while that does not answer, else ""."""
+    return "" if target.node.state == NodeState.ONLINE else target.node.name
+
+
+def _silence(target: Target) -> str:
+    """What to see to before this goes on without the target's node."""
+    name = _silent(target)
+    return name and (
+        f"{name} does not answer. Should it still be on the network of the initiators, two machines would have the "
+        "target's addresses: switch it off first."
+    )
 
 
 def connected(target: Target) -> str:

@@ -1,7 +1,7 @@
 """The StorageCluster on a real Ceph, over librados, librbd and libcephfs."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from infrastructure.drivers.base import remaining
@@ -121,6 +121,10 @@ class CephCluster:
 
     def free_image(self, pool: str, image: str) -> bool:
         return self._image(lambda images: images.free(pool, image), f"free the image {pool}/{image}")
+
+    def shut_out(self, pool: str, image: str, hosts: Collection[str]) -> tuple[str, ...]:
+        doing = f"shut others out of {pool}/{image}"
+        return self._image(lambda images: images.shut_out(pool, image, hosts), doing)
 
     def filesystem(self) -> FilesystemFacts | None:
         return self._ask(lambda round_: Files(round_).filesystem(), "describe its file system")

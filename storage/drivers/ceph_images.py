@@ -1,6 +1,6 @@
 """Images of LUNs on Ceph. Each function is one round's work, asks before it acts and may be repeated."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC
 
@@ -13,6 +13,8 @@ from storage.drivers.ceph_errors import translating
 from storage.drivers.ceph_round import Round
 from storage.drivers.imaging import ImageLimits, SnapshotFacts
 
+# Longer than any node is away that somebody went on without; Ceph itself would forgive after an hour.
+SHUT_OUT_SECONDS = 30 * 24 * 3600
 # What librbd reads beside an image; who has it open is told at once.
 _IOPS, _BPS = "conf_rbd_qos_iops_limit", "conf_rbd_qos_bps_limit"
 
@@ -115,6 +117,23 @@ class Images:
                 there.lock_break(rbd.RBD_LOCK_MODE_EXCLUSIVE, owner)
         return bool(owners)
 
+    def shut_out(self, pool: str, image: str, hosts: Collection[str]) -> tuple[str, ...]:
+        # Read-only, so that this one is not among those who have it open.
+        with self._image(pool, image, f"shut others out of {pool}/{image}", read_only=True) as there:
+            watchers = sorted({str(row["addr"]) for row in there.watchers_list()})
+            theirs = [each for each in watchers if _host(each) in hosts]
+            if others := [each for each in watchers if each not in theirs]:
+                raise Conflict(
+                    f"{pool}/{image} is open at {', '.join(map(_host, others))} as well",
+                    code="image-busy",
+                    component="ceph",
+                    retryable=True,
+                    advice="Find out who opened it (rbd status) and end that first.",
+                )
+            for each in theirs:
+                self._round.handle.blocklist_add(each, SHUT_OUT_SECONDS)
+        return tuple(theirs)
+
     @contextmanager
     def _image(self, pool: str, image: str, doing: str, *, read_only: bool = False) -> "Iterator[rbd.Image]":
         with self._pool(pool, doing) as ioctx, rbd.Image(ioctx, image, read_only=read_only) as there:
@@ -128,6 +147,11 @@ class Images:
             self._round.handle.wait_for_latest_osdmap()
             with self._round.handle.open_ioctx(pool) as ioctx:
                 yield ioctx
+
+
+def _host(watcher: str) -> str:
+    """The IP address in "192.0.2.1:0/123" or "[2001:db8::1]:0/123"."""
+    return watcher.rpartition(":")[0].strip("[]")
 
 
 def _has(image: "rbd.Image", snapshot: str) -> bool:

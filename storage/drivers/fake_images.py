@@ -1,5 +1,6 @@
 """The images of LUNs of the FakeCluster."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from infrastructure.drivers.errors import Conflict, NotFound, Refused
@@ -19,6 +20,8 @@ class FakeImages(FakePools):
         self.limits: dict[Key, ImageLimits] = {}
         self.snapshots_of: dict[Key, list[SnapshotFacts]] = {}
         self.opened: set[Key] = set()
+        self.watchers: dict[Key, list[str]] = {}  # who has it open, "192.0.2.11:0/7"
+        self.blocklist: list[str] = []
         self.rolled_back: list[tuple[str, str]] = []  # image, snapshot
 
     def make_image(self, pool: str, image: str, *, size: int, data_pool: str = "") -> bool:
@@ -100,3 +103,13 @@ class FakeImages(FakePools):
         there = (pool, image) in self.opened
         self.opened.discard((pool, image))
         return there
+
+    def shut_out(self, pool: str, image: str, hosts: Collection[str]) -> tuple[str, ...]:
+        self._enter("shut_out")
+        self.image_size(pool, image)
+        watchers = self.watchers.get((pool, image), [])
+        if others := [each for each in watchers if each.partition(":")[0] not in hosts]:
+            raise Conflict(f"{pool}/{image} is open at {others}", code="image-busy", component="ceph", retryable=True)
+        self.blocklist += watchers
+        self.watchers.pop((pool, image), None)
+        return tuple(watchers)

@@ -1,5 +1,6 @@
 """What the panel asks of images of LUNs, and what a cluster tells of them. Sizes in bytes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -66,5 +67,14 @@ class ImageKeeper(Protocol):
 
         For one whose opener died or cannot be reached: the next one would wait half a minute for it. Only while nobody
         has it open rightly. False when nobody holds it.
+        """
+        ...
+
+    def shut_out(self, pool: str, image: str, hosts: Collection[str]) -> tuple[str, ...]:
+        """Have the cluster refuse all from now on whoever has the image open from one of these IP addresses (a fence).
+
+        For a host that cannot be reached and may still write. Returns who, as "address:port/nonce". Conflict, with
+        nobody shut out, while somebody else has it open. Who does not answer the cluster either is seen for half a
+        minute; after that only `free_image` stands between it and the image.
         """
         ...

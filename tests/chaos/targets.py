@@ -3,7 +3,7 @@
 import itertools
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.chaos.asking import Asker
 from tests.chaos.machine import until
@@ -51,12 +51,32 @@ class Targets:
     def serve_from(self, node: str, initiator: str) -> None:
         """Give a node the role, and have another one's initiator use it by CHAP."""
         self.node, self.initiator = node, initiator
+        self._give_role(node)
+        assert self._panel.post("/iscsi/users/add/", name=USER, secret=self._password).status == 302
+        self._user = self._query(f"ChapUser.objects.get(name={USER!r}).pk")
+
+    def _give_role(self, node: str) -> None:
         number = self._query(f"Node.objects.get(name={node!r}).pk")
         assert self._panel.post("/iscsi/nodes/add/", node=str(number)).status == 302
         role = f"IscsiNode.objects.get(pk={number})"
         until(lambda: self._query(f"{role}.state") == "ready", 120, f"{node} is not prepared")
-        assert self._panel.post("/iscsi/users/add/", name=USER, secret=self._password).status == 302
-        self._user = self._query(f"ChapUser.objects.get(name={USER!r}).pk")
+
+    def give_role_to_another(self) -> str:
+        """A node besides the one that serves and the one that uses it; it can serve as well then."""
+        other = next(node for node in NODES if node not in (self.node, self.initiator))
+        self._give_role(other)
+        return other
+
+    def ask_move(self, target: Served, node: str) -> int:
+        """The task that moves it, without its node where that is silent."""
+        number = self._query(f"Node.objects.get(name={node!r}).pk")
+        form = {"node": str(number), "interface": "", "without_node": "on"}
+        return self._panel.post(f"/iscsi/targets/{target.pk}/move/", **form).task
+
+    def again(self, target: Served) -> Served:
+        """The same target, where it is now."""
+        row = self._query(f"[[t.node.name, t.number] for t in Target.objects.filter(pk={target.pk})][0]")
+        return replace(target, node=row[0], number=row[1])
 
     def make(self, name: str) -> Served:
         """A target that asks for CHAP, lets one initiator in and has limits; it runs."""

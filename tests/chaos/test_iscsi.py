@@ -88,6 +88,38 @@ def test_a_target_whose_node_lost_power_says_so_and_runs_again_by_itself(
     targets.io(target, "read -P 7 0 16M")
 
 
+def test_a_target_leaves_a_node_that_is_off_but_none_that_only_the_panel_does_not_reach(
+    dice: Dice, lab: Nodes, query: Asker, tasks: Tasks, targets: Targets, invariants: Invariants
+) -> None:
+    target = targets.make_with_luns("chaos-a", 1)
+    targets.io(target, "write -P 7 0 16M")
+    went, other = target.node, targets.give_role_to_another()
+    dice.hit("a node that serves", went)
+    with frozen(pids_of(lab, ("sshd",), [went])):
+        until(lambda: targets.state(target)[0] == "unreachable", 60, "that it is silent is not told")
+        task = targets.ask_move(target, other)
+        assert tasks.until_final(task) == "failed"
+        assert f"{went} is on the network and may serve" in tasks.value(task, "reason")
+        targets.io(target, "read -P 7 0 16M", "write -P 8 0 1M")
+    until(lambda: targets.state(target)[0] == "running", 60, "it does not run again")
+    lab.run("power-off", went)
+    try:
+        until(lambda: targets.state(target)[0] == "unreachable", 60, "that it is lost is not told")
+        task, began = targets.ask_move(target, other), time.monotonic()
+        assert tasks.until_final(task) == "warning", tasks.value(task, "reason")
+        moved = targets.again(target)
+        targets.io(moved, "read -P 8 0 1M", "read -P 7 1M 15M", "write -P 9 0 1M")
+        print(f"    served by {other} {time.monotonic() - began:.1f} s after it was asked for")
+        dice.pause("the node that was left", 0, 10)
+    finally:
+        lab.run("power-on", went)
+    dice.over()
+    until(lambda: not query("LeftServer.objects.exists()"), 90, f"{went} is not rid of what was left there")
+    until_well(query)
+    targets.assert_let_in(moved, 1)
+    targets.io(moved, "read -P 9 0 1M")
+
+
 def _cut(dice: Dice, lab: Nodes, node: str) -> tuple[str, contextlib.AbstractContextManager[None]]:
     """One way to take a node from the panel: its network, or SSH that hangs."""
     if dice.random() < 0.5:

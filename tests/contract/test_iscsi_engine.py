@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infrastructure.drivers.base import Endpoint
+from infrastructure.drivers.base import Conflict, Endpoint
 from iscsi.drivers import protocol
 from iscsi.drivers.facts import Account, LunSpec, ServerSpec
 from iscsi.drivers.tgt import TgtServers
@@ -123,6 +123,25 @@ def test_one_who_held_an_image_and_died_is_shut_out_and_the_next_need_not_wait(
         lab, 's=$(date +%s); qemu-io -f raw -c "write -P 2 0 4k" "$1" >&2; echo $(($(date +%s) - s))', disk(node)
     )
     assert int(took.split()[-1]) < 20
+
+
+def test_a_server_that_runs_is_shut_out_of_its_image_for_good_and_the_next_one_has_it(
+    node: LabSubject, lab_storage: tuple[Lab, StorageCluster]
+) -> None:
+    """Before it ever wrote, too: then it holds no lock that could be taken from it."""
+    lab, cluster = lab_storage
+    own = node.portal
+    with pytest.raises(Conflict, match=f"is open at {own}"):
+        cluster.shut_out(POOL, LUN.image, {"192.0.2.1"})
+    (who,) = cluster.shut_out(POOL, LUN.image, {own})
+    assert who.startswith(f"{own}:")
+    said = on_peer(lab, 'qemu-io -t none -f raw -c "write -P 3 0 4k" "$1" || true', disk(node))
+    assert "wrote 4096/4096" not in said, said
+    eventually(lambda: cluster.shut_out(POOL, LUN.image, {own}) == ())
+    node.servers.stop(1)
+    build(node)
+    said = on_peer(lab, 'qemu-io -t none -f raw -c "write -P 4 0 4k" -c "read -P 4 0 4k" "$1"', disk(node))
+    assert "verification failed" not in said and "wrote 4096/4096" in said, said
 
 
 def test_a_read_of_no_blocks_kills_the_server_and_it_comes_back(

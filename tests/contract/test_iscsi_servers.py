@@ -88,6 +88,7 @@ def test_addresses_come_and_go(subject: Subject) -> None:
     assert AddressFacts(*wanted) not in subject.servers.addresses()
     assert (subject.servers.add_address(*wanted), subject.servers.add_address(*wanted)) == (True, False)
     assert AddressFacts(*wanted) in subject.servers.addresses()
+    assert subject.servers.is_answered(subject.free, subject.interface) is False, "the node does not answer itself"
     assert (subject.servers.remove_address(*wanted), subject.servers.remove_address(*wanted)) == (True, False)
     assert AddressFacts(*wanted) not in subject.servers.addresses()
     assert all(not each.address.startswith("127.") for each in subject.servers.addresses())

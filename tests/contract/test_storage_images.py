@@ -54,6 +54,7 @@ def test_what_is_not_there_is_not_found(images: StorageCluster) -> None:
         lambda: images.snapshots(POOL, "lun-a"),
         lambda: images.limit_image(POOL, "lun-a", ImageLimits(100)),
         lambda: images.free_image(POOL, "lun-a"),
+        lambda: images.shut_out(POOL, "lun-a", {"192.0.2.11"}),
         lambda: images.make_image(f"{PREFIX}none", "lun-a", size=MIB),
     )
     for call in calls:
@@ -104,6 +105,11 @@ def test_limits_are_set_changed_and_lifted(images: StorageCluster) -> None:
 def test_an_image_that_nobody_holds_need_not_be_freed(images: StorageCluster) -> None:
     images.make_image(POOL, "lun-a", size=8 * MIB)
     assert images.free_image(POOL, "lun-a") is False
+
+
+def test_an_image_that_nobody_has_open_shuts_nobody_out(images: StorageCluster) -> None:
+    images.make_image(POOL, "lun-a", size=8 * MIB)
+    assert images.shut_out(POOL, "lun-a", {"192.0.2.11"}) == ()
 
 
 def test_images_outside_the_panels_pools_are_refused(images: StorageCluster) -> None:

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from lxml import html
 
+from infrastructure.models import Node
 from iscsi.choices import ServerState
 from iscsi.models import Target
 from panel.accounts.models import User
@@ -221,6 +222,24 @@ def test_deleting_wants_the_name_and_leads_to_its_task(world: World, client: Any
     assert answer["HX-Redirect"] == f"/tasks/{Task.objects.latest('pk').pk}/"
     assert run(Task.objects.latest("pk")).state == "completed"
     assert not Target.objects.exists()
+
+
+@pytest.mark.parametrize("what", ["move", "delete"])
+def test_going_on_without_a_silent_node_is_asked_for_and_ticked(world: World, client: Any, what: str) -> None:
+    url = f"{page_of(world.target())}{what}/"
+    box = '//input[@name="without_node"]'
+    sent = {"confirmation": "target1", "node": world.nodes["secondnode1"].pk}
+    assert html.fromstring(client.get(url, headers=HTMX).content.decode()).xpath(box) == []
+    Node.objects.filter(name="primary").update(state="unreachable")
+    dialog = client.get(url, headers=HTMX).content
+    assert len(html.fromstring(dialog.decode()).xpath(box)) == 1
+    assert "Go on without primary: it is switched off" in words(dialog)
+    assert "switch it off first" in words(dialog)
+    refused = client.post(url, sent, headers=HTMX)
+    assert (refused.status_code, "say that this goes on without it" in words(refused.content)) == (422, True)
+    assert html.fromstring(refused.content.decode()).xpath(f"{box}/@aria-invalid") == ["true"]
+    assert client.post(url, sent | {"without_node": "on"}, headers=HTMX).status_code in (200, 204)
+    assert Task.objects.latest("pk").params["without_node"] is True
 
 
 def test_while_a_task_is_open_the_buttons_say_which(world: World, client: Any) -> None:
