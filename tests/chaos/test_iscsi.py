@@ -155,6 +155,24 @@ def test_a_node_cut_off_while_a_lun_is_added_leaves_all_of_it_or_nothing(
     targets.io(target, "write -P 7 0 1M", "read -P 7 0 1M")
 
 
+def test_twenty_luns_asked_for_at_once_are_all_served_though_the_server_dies_meanwhile(
+    dice: Dice, query: Asker, tasks: Tasks, targets: Targets, invariants: Invariants
+) -> None:
+    target, began = targets.make("chaos-a"), time.monotonic()
+    asked = [targets.ask_lun(target, number) for number in range(1, 21)]
+    assert len(set(asked)) == 20
+    dice.pause("the server of a target that gets 20 LUNs", 0, 10)
+    targets.kill(target)
+    for task in asked:
+        assert tasks.until_final(task, 240) in ("completed", "warning"), tasks.value(task, "reason")
+    dice.over()
+    served = f"Lun.objects.filter(target={target.pk}, served=True).count()"
+    until(lambda: query(served) == 20, 30, "not all LUNs are served")
+    print(f"    20 LUNs served {time.monotonic() - began:.1f} s after the first was asked for")
+    targets.assert_let_in(target, *range(1, 21))
+    targets.io(target, "write -P 7 0 1M", "read -P 7 0 1M")
+
+
 def test_two_admins_who_add_lun_1_at_once_get_one(
     dice: Dice, panel: Panel, other_admin: Panel, query: Asker, tasks: Tasks, targets: Targets, invariants: Invariants
 ) -> None:
