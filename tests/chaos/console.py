@@ -11,7 +11,9 @@ class Console:
     """One page with an open console."""
 
     def __init__(self, browser: Browser, cookies: dict[str, str], query: Asker) -> None:
-        self._context: BrowserContext = browser.new_context(base_url=URL, ignore_https_errors=True)
+        self._context: BrowserContext = browser.new_context(
+            base_url=URL, ignore_https_errors=True, reduced_motion="reduce"
+        )
         self._context.add_cookies([{"name": name, "value": value, "url": URL} for name, value in cookies.items()])
         self._page = self._context.new_page()
         self._query = query

@@ -33,7 +33,7 @@ def test_a_browser_cut_off_in_mid_log_misses_nothing(
     query: Asker,
     invariants: Invariants,
 ) -> None:
-    context = browser.new_context(base_url=URL, ignore_https_errors=True)
+    context = browser.new_context(base_url=URL, ignore_https_errors=True, reduced_motion="reduce")
     context.add_cookies([{"name": name, "value": value, "url": URL} for name, value in signed_in.items()])
     page = context.new_page()
     task = migration.start()
