@@ -233,7 +233,8 @@ class TgtTargets:
         """Not ready first, so that no more commands come; those under way are waited for."""
         self._ask(number, protocol.change_lun(target, lun, removable="1", online="0"))
         end = time.monotonic() + DRAIN_SECONDS
-        while (error := self._ask(number, protocol.delete_lun(target, lun))) == Failure.LUN_ACTIVE:
+        gone = protocol.delete_lun(target, lun)  # which closes the image, and answers nobody else meanwhile
+        while (error := self._ask(number, gone, seconds=OPEN_SECONDS)) == Failure.LUN_ACTIVE:
             if time.monotonic() > end:
                 self._ask(number, protocol.change_lun(target, lun, removable="0", online="1"))
                 raise rules.busy_lun(lun)

@@ -21,7 +21,7 @@ from iscsi.services.wanted import wanted_of
 from storage.models import Cluster
 
 ROUNDS = 3  # a server may change between the look and what is sent: crash, or be told by another
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 90.0  # many LUNs that are added at once come one after the other
 Tell = Callable[[Action], None]
 
 

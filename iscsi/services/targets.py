@@ -11,7 +11,7 @@ from infrastructure.choices import NodeState
 from infrastructure.models import Node
 from infrastructure.services.access import authorize
 from infrastructure.services.errors import InvalidInput, NotPossible, StaleEdit
-from iscsi.choices import Stage
+from iscsi.choices import ServerState, Stage
 from iscsi.drivers.facts import NUMBERS
 from iscsi.models import ChapUser, Target
 from iscsi.services import announcing, leftovers, portals, roles
@@ -168,6 +168,11 @@ def delete(
     return _enqueue(DELETE, user, target, request, {"without_node": without_node})
 
 
+def is_silent(target: Target) -> bool:
+    """Whether its node does not answer, or only its SSH, by which its server is told."""
+    return target.node.state != NodeState.ONLINE or target.state == ServerState.UNREACHABLE
+
+
 def fingerprint(target: Target) -> str:
     """What stands for all that can be edited: another one says that somebody changed something."""
     told = json.dumps(settings_of(target), sort_keys=True)
@@ -195,7 +200,7 @@ def _switch(kind: str, user: User | None, target: Target, request: HttpRequest |
 
 def _require_consent(target: Target, without_node: bool) -> None:
     """InvalidInput (field "without_node") while its node does not answer and nobody said to go on without it."""
-    if target.node.state != NodeState.ONLINE and not without_node:
+    if is_silent(target) and not without_node:
         raise InvalidInput(
             f"{target.node} does not answer",
             advice="Wait until it does, or say that this goes on without it.",

@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from infrastructure.choices import NodeState
 from iscsi.choices import RoleState
 from iscsi.forms import DeleteForm, MoveForm
 from iscsi.models import Target
@@ -107,7 +106,7 @@ def target_move(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _silent(target: Target) -> str:
     """The name of its node while that does not answer, else ""."""
-    return "" if target.node.state == NodeState.ONLINE else target.node.name
+    return target.node.name if targets.is_silent(target) else ""
 
 
 def _silence(target: Target) -> str:

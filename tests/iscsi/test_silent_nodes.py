@@ -62,6 +62,15 @@ def test_nobody_goes_on_without_a_node_unasked(world: World, target: Target) -> 
     assert world.ceph.blocklist == []
 
 
+def test_a_node_whose_ssh_alone_is_silent_is_silent_too(world: World, target: Target) -> None:
+    """libvirt may answer where the server of a target cannot be told anything."""
+    Node.objects.filter(name="primary").update(state="online")
+    Target.objects.update(state=ServerState.UNREACHABLE)
+    with pytest.raises(InvalidInput, match="primary does not answer"):
+        targets.move(user=None, target=Target.objects.get(), node=world.nodes["secondnode1"])
+    assert move(world, Target.objects.get()).state == "warning"
+
+
 @pytest.mark.parametrize("error", [CUT, TimedOut("No answer in time", component="ssh")])
 def test_it_moves_away_and_what_may_still_run_there_is_shut_out_first(
     world: World, target: Target, error: Exception
