@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from iscsi.views import lun_add, lun_dialogs, luns, nodes, target_dialogs, target_form, targets, users
+from iscsi.views import initiators, lun_add, lun_dialogs, luns, nodes, target_dialogs, target_form, targets, users
 
 app_name = "iscsi"
 
@@ -25,6 +25,7 @@ urlpatterns = [
     path("luns/<int:pk>/delete/", lun_dialogs.lun_delete, name="lun_delete"),
     path("snapshots/<int:pk>/roll-back/", lun_dialogs.snapshot_roll_back, name="snapshot_roll_back"),
     path("snapshots/<int:pk>/delete/", lun_dialogs.snapshot_delete, name="snapshot_delete"),
+    path("initiators/", initiators.initiator_list, name="initiators"),
     path("users/", users.user_list, name="users"),
     path("users/add/", users.user_add, name="user_add"),
     path("users/<int:pk>/password/", users.user_secret, name="user_secret"),

@@ -145,6 +145,8 @@ def test_a_guest_reads_from_its_lun_what_it_wrote_though_a_disk_was_lost(
     writer.begin(rest=0.1)
     story.open_target()
     expect(page.get_by_role("table", name=f"Initiators of {story.name}")).to_contain_text("iqn.")
+    page.goto("/iscsi/initiators/")
+    expect(page.get_by_role("row").filter(has_text=story.name).first).to_contain_text("Connected")
     writer.until_written(5)
     disk = str(disks_of(lab, "tier2")[0])
     disk_back.append(disk)

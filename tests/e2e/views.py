@@ -334,6 +334,7 @@ VIEWS: list[View] = [
     *_dialog("iscsi:snapshot_roll_back", "/iscsi/snapshots/{snapshot}/roll-back/"),
     *_dialog("iscsi:snapshot_delete", "/iscsi/snapshots/{snapshot}/delete/"),
     View("iscsi:users", "/iscsi/users/"),
+    *_pages("iscsi:initiators", "/iscsi/initiators/", "q=no-such-name"),
     *_dialog("iscsi:user_add", "/iscsi/users/add/"),
     *_dialog("iscsi:user_secret", "/iscsi/users/{chap_user}/password/"),
     *_dialog("iscsi:user_remove", "/iscsi/users/{chap_user}/remove/"),
