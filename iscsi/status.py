@@ -32,6 +32,12 @@ def lun_status(lun: Lun, now: datetime | None = None) -> Status:
     return Status(lun.stage, lun.glyph, lun.tone, lun.words, lun.words.lower(), True, lun.reason)
 
 
+def session_status(target: Target, now: datetime | None = None) -> Status:
+    """The state of its sessions: connected only while the target's server says so."""
+    known = target_status(target, now)
+    return Status("connected", "ok", "ok", "Connected", "connected") if known.current else known
+
+
 def initiators_of(target: Target) -> list[tuple[str, list[str]]]:
     """Who is connected: the name that each claims, with its addresses."""
     found: dict[str, set[str]] = {}

@@ -1,11 +1,13 @@
-"""The lists of targets and LUNs: their columns, and what each row shows."""
+"""The lists of targets, LUNs and initiators: their columns, and what each row shows."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, QuerySet
+from django.http import HttpRequest
 
 from infrastructure.status import Status
+from iscsi.filters import SessionFilter
 from iscsi.models import Lun, Target
 from iscsi.status import addresses_of, initiators_of, limit_words, lun_status, target_status
 from panel.ui.tables import Column, Table
@@ -95,3 +97,31 @@ class LunTable(Table):
 
     def decorate(self, rows: list[Any]) -> list[LunRow]:
         return [LunRow(lun, lun_status(lun), policy_of(lun.datastore)) for lun in rows]
+
+
+class SessionTable(Table):
+    """Initiators: a row for each session."""
+
+    columns = (
+        Column("status", "State", ("status.word",), fixed=True),
+        Column("name", "Initiator", ("initiator",), filter="q", fixed=True),
+        Column("address", "Address", ("address_order",), filter="address"),
+        Column("target", "Target", ("target.name",), filter="target"),
+        Column("node", "Node", ("target.node.name",), filter="node", minor=True),
+        Column("seen", "Last seen", minor=True),
+    )
+    row_template = "iscsi/_session_row.html"
+    noun = ("session", "sessions")
+    region = "initiators-table"
+    label = "Initiators"
+    tie_break = ("initiator", "address_order", "target.name", "place")
+
+    def __init__(self, request: HttpRequest) -> None:
+        form = SessionFilter(request.GET)
+        found = form.found()
+        super().__init__(request, found.rows, form)
+        self.more = found.more
+
+    @property
+    def found(self) -> str:
+        return f"The first {self.total:,} sessions; filter for others" if self.more else super().found

@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from infrastructure.views.actions import NO_ROLE, Action, How
-from iscsi.models import ChapUser, IscsiNode, IscsiRevision, Lun, Target
+from iscsi.models import ChapUser, IscsiNode, IscsiRevision, Lun
+from iscsi.sessions import count_targets_and_sessions
 from panel.accounts.permissions import can
 from panel.ui.signed_in import user_of
 from tasks.models import TaskLock
@@ -37,10 +38,12 @@ def page_context(request: HttpRequest, title: str) -> dict[str, Any]:
 
 def tabs(current: str) -> list[Tab]:
     """The tabs of iSCSI with what each counts; `current` is a route."""
+    targets, sessions = count_targets_and_sessions()
     counted = (
-        ("Targets", "iscsi:targets", Target.objects.count()),
+        ("Targets", "iscsi:targets", targets),
         ("LUNs", "iscsi:luns", Lun.objects.count()),
         ("CHAP users", "iscsi:users", ChapUser.objects.count()),
+        ("Initiators", "iscsi:initiators", sessions),
         ("Nodes", "iscsi:nodes", IscsiNode.objects.count()),
     )
     return [Tab(label, reverse(route), count, route == current) for label, route, count in counted]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from infrastructure.views.actions import Action
@@ -40,7 +40,7 @@ def lun_list(request: HttpRequest) -> HttpResponse:
 def lun_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """GET /iscsi/luns/3/."""
     lun = find_lun(pk)
-    reason = refusal(request) or _busy(lun)
+    reason = _reason(request, lun)
     context: dict[str, Any] = page_context(request, str(lun)) | {
         "lun": lun,
         "status": lun_status(lun),
@@ -50,6 +50,15 @@ def lun_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "tasks": recent_tasks("lun", lun.pk),
     }
     return render_page(request, "iscsi/lun.html", context, regions=("page-title", "tab-panel"))
+
+
+@requires("iscsi.view")
+@require_safe
+def lun_menu(request: HttpRequest, pk: int) -> HttpResponse:
+    """The items of a row's menu, fetched when it is opened."""
+    lun = find_lun(pk)
+    context = {"actions": lun_actions(lun, _reason(request, lun)), "name": str(lun)}
+    return render(request, "components/_menu_items.html", context)
 
 
 def find_lun(pk: int) -> Lun:
@@ -83,8 +92,9 @@ def _snapshot(snapshot: Snapshot, lun: Lun, reason: str) -> dict[str, Any]:
     }
 
 
-def _busy(lun: Lun) -> str:
-    return busy([f"lun:{lun.pk}", *([f"target:{lun.target_id}"] if lun.target_id else [])])
+def _reason(request: HttpRequest, lun: Lun) -> str:
+    """Why nothing can be done with it now; "" when something can."""
+    return refusal(request) or busy([f"lun:{lun.pk}", *([f"target:{lun.target_id}"] if lun.target_id else [])])
 
 
 def _unready(lun: Lun) -> str:

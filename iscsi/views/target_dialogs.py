@@ -85,7 +85,8 @@ def target_move(request: HttpRequest, pk: int) -> HttpResponse:
         button=f"Move {target}",
         back=_page(target),
         fact="Initiators are without its LUNs for some seconds, and log in again by themselves at the same addresses.",
-        follows=f"Its server ends on {target.node} before it starts on the other node. The data does not move.",
+        follows=f"Its server {'is shut out of the data' if _silent(target) else 'ends'} on {target.node} before it "
+        "starts on the other node. The data does not move.",
         warning=(_silence(target) or connected(target)) if nodes else "No other node has the role iSCSI.",
     )
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
@@ -63,6 +63,15 @@ def target_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "tasks": recent_tasks("target", target.pk),
     }
     return render_page(request, "iscsi/target.html", context, regions=("page-title", "tab-panel"))
+
+
+@requires("iscsi.view")
+@require_safe
+def target_menu(request: HttpRequest, pk: int) -> HttpResponse:
+    """The items of a row's menu, fetched when it is opened."""
+    target = find_target(pk)
+    context = {"actions": target_actions(request, target), "name": target.name}
+    return render(request, "components/_menu_items.html", context)
 
 
 def find_target(pk: int) -> Target:

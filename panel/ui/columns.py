@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 SEPARATOR = ","
@@ -77,6 +78,11 @@ def choices(columns: Sequence[Column], shown: Sequence[Column]) -> list[Choice]:
     last = len(shown) - 1
     lines = [Choice(column, True, place == 0, place == last) for place, column in enumerate(shown)]
     return [*lines, *(Choice(column, False) for column in columns if column not in shown)]
+
+
+def in_order(rows: Iterable[Any], column: Column, tie_break: Sequence[str], *, down: bool) -> list[Any]:
+    """Objects by the attributes that the column sorts by, those that are equal by `tie_break`; none may be None."""
+    return sorted(sorted(rows, key=attrgetter(*tie_break)), key=attrgetter(*column.order), reverse=down)
 
 
 def moved(columns: Sequence[Column], key: str, step: int) -> tuple[Column, ...]:

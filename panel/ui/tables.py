@@ -1,7 +1,6 @@
 """Lists as declarations: columns, sort keys and page sizes; the state of a list lives in the address."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -11,9 +10,19 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
 
-from panel.preferences.models import SavedView
 from panel.preferences.services import columns_of, saved_query, views_for
-from panel.ui.columns import Choice, Column, Header, choices, chosen_columns, default_columns, join_keys, parse_keys
+from panel.ui.columns import (
+    Choice,
+    Column,
+    Header,
+    choices,
+    chosen_columns,
+    default_columns,
+    in_order,
+    join_keys,
+    parse_keys,
+)
+from panel.ui.list_parts import Chip, Empty, View
 
 __all__ = ["Chip", "Column", "Empty", "Header", "Table", "View"]
 
@@ -56,15 +65,18 @@ class Table:
     def __init__(
         self,
         request: HttpRequest,
-        rows: QuerySet[Any],
+        rows: QuerySet[Any] | Sequence[Any],
         form: Any = None,
         context: Any = None,
         unfiltered: int | None = None,
     ) -> None:
-        """`unfiltered`: how many rows there are without the filters, where that is known already."""
+        """`rows`: a queryset, or objects made for the list, whose attributes `order` and `tie_break` name then.
+
+        `unfiltered`: how many rows there are without the filters, where that is known already.
+        """
         self.unfiltered = unfiltered
         self.request = request
-        self.queryset = rows
+        self.queryset: Any = rows
         self.form = form
         self.context = context
 
@@ -86,7 +98,7 @@ class Table:
 
         Rows that fit on one page are not counted besides: they are there already.
         """
-        rows = self.queryset.order_by(*self._order())
+        rows = self.ordered()
         paginator = Paginator(rows, self.size)
         if self.unfiltered is not None and not self.filtered:
             paginator.count = self.unfiltered
@@ -96,6 +108,12 @@ class Table:
                 paginator.count = len(first)
             return Page(first[: self.size], 1, paginator)
         return paginator.get_page(self.request.GET.get("page"))
+
+    def ordered(self) -> Any:
+        """All rows in the order that the address asks for: to slice and to count."""
+        if isinstance(self.queryset, QuerySet):
+            return self.queryset.order_by(*self._order())
+        return in_order(self.queryset, self._sorted_by, self.tie_break, down=self.sort.startswith("-"))
 
     @cached_property
     def rows(self) -> list[Any]:
@@ -157,7 +175,7 @@ class Table:
         raise NotImplementedError(f"{type(self).__name__} is selectable, so it must name the object of a row")
 
     @cached_property
-    def views(self) -> "list[View]":
+    def views(self) -> list[View]:
         """The saved views that this user sees, as links; the current one is marked."""
         here = saved_query(self.request.GET.urlencode())
         found = views_for(self.request.user, self.region) if self.chooses else []
@@ -167,7 +185,7 @@ class Table:
         ]
 
     @property
-    def current_view(self) -> "View | None":
+    def current_view(self) -> View | None:
         return next((view for view in self.views if view.current), None)
 
     @property
@@ -260,9 +278,13 @@ class Table:
         found = self.form[column.filter] if self.form is not None and column.filter else None
         return Header(column, aria_sort, next_sort, found)
 
+    @property
+    def _sorted_by(self) -> Column:
+        return next(column for column in self.columns if column.key == self.sort.removeprefix("-"))
+
     def _order(self) -> list[Any]:
         """Unknown values come last either way: they are neither the highest nor the lowest."""
-        column = next(column for column in self.columns if column.key == self.sort.removeprefix("-"))
+        column = self._sorted_by
         keys = [self._sort_key(name, down=self.sort.startswith("-")) for name in column.order]
         return [*keys, *(name for name in self.tie_break if name not in column.order)]
 
@@ -276,34 +298,3 @@ class Table:
             return bool(self.queryset.model._meta.get_field(name).null)
         except (FieldDoesNotExist, AttributeError):  # an annotation, or a field of another model
             return True
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A saved view in the menu of one list."""
-
-    view: SavedView
-    url: str
-    current: bool
-    own: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """A common filter with the number of rows it would show."""
-
-    label: str
-    url: str
-    count: int | None = None
-    current: bool = False
-    glyph: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Empty:
-    """What a list without rows says: a title, what it is for, and the button that ends it (label, url)."""
-
-    title: str
-    text: str
-    icon: str = "database-off"
-    action: tuple[str, str] = ("", "")

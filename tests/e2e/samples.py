@@ -53,6 +53,7 @@ target, _ = Target.objects.get_or_create(name=USER, defaults={
     "iqn": f"iqn.2014-06.com.vstorage:{USER}", "node": node, "number": 1000 + int(USER[-6:], 16) % 30_000,
     "started": False, "stage": "partly",
     "chap_user": chap, "initiators": ["iqn.1993-08.org.debian:01:b81a24"], "limit_iops": 2000,
+    "sessions": [{"initiator": "iqn.1993-08.org.debian:01:b81a24", "address": "192.0.2.31"}],
 })
 lun, _ = Lun.objects.get_or_create(image=f"lun-{USER}", defaults={
     "target": target, "number": 1, "datastore": datastore, "size": 1 << 30, "stage": "failed",

@@ -95,6 +95,15 @@ class Story:
     def delete(self, name: str, typed: str) -> None:
         """The object of this page, by its button and what must be typed."""
         self.page.get_by_role("toolbar", name=f"{name} actions").get_by_role("button", name="Delete…").click()
+        self.confirm(name, typed)
+
+    def delete_in_its_row(self, name: str, typed: str) -> None:
+        """An object that this page lists, by the menu of its row."""
+        self.click(f"Actions for {name}")
+        self.page.get_by_role("menuitem", name="Delete…").click()
+        self.confirm(name, typed)
+
+    def confirm(self, name: str, typed: str) -> None:
         self.page.get_by_label("Type it to confirm").fill(typed)
         self.click(f"Delete {name}")
         self.done()
@@ -145,6 +154,8 @@ def test_a_guest_reads_from_its_lun_what_it_wrote_though_a_disk_was_lost(
     writer.begin(rest=0.1)
     story.open_target()
     expect(page.get_by_role("table", name=f"Initiators of {story.name}")).to_contain_text("iqn.")
+    page.goto("/iscsi/initiators/")
+    expect(page.get_by_role("row").filter(has_text=story.name).first).to_contain_text("Connected")
     writer.until_written(5)
     disk = str(disks_of(lab, "tier2")[0])
     disk_back.append(disk)
@@ -164,10 +175,11 @@ def test_a_guest_reads_from_its_lun_what_it_wrote_though_a_disk_was_lost(
 
 def _take_away(story: Story) -> None:
     page = story.page
-    for number in (1, 2):
-        story.open_target()
-        page.get_by_role("link", name=f"LUN {number}", exact=True).click()
-        story.delete(f"LUN {number} of {story.name}", f"{story.name}/{number}")
+    story.open_target()
+    page.get_by_role("link", name="LUN 1", exact=True).click()
+    story.delete(f"LUN 1 of {story.name}", f"{story.name}/1")
+    story.open_target()
+    story.delete_in_its_row(f"LUN 2 of {story.name}", f"{story.name}/2")
     story.open_target()
     story.delete(story.name, story.name)
     page.goto("/iscsi/users/")

@@ -88,7 +88,7 @@ def test_a_target_shows_its_luns_initiators_and_tasks_in_few_queries(world: Worl
 
 def test_the_topic_that_the_pages_follow_is_the_one_that_tells(world: World, client: Any) -> None:
     target = world.target()
-    for path in (LIST, page_of(target), "/iscsi/users/", "/iscsi/luns/", "/iscsi/nodes/"):
+    for path in (LIST, page_of(target), "/iscsi/users/", "/iscsi/luns/", "/iscsi/initiators/", "/iscsi/nodes/"):
         tree = html.fromstring(client.get(path).content.decode())
         assert tree.xpath('//*[@data-topic="iscsi"][@data-after]'), path
         assert tree.xpath('//*[contains(@data-refresh, "iscsi")]'), path

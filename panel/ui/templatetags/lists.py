@@ -6,11 +6,16 @@
     {% endcells %}
 
 The row stands in `row`, its list in `table`. A list whose rows can be selected begins with the checkbox.
+
+    <td class="mn">{% row_menu "storage:disk_menu" row.disk.number row.disk %}</td>
+
+is the row's menu: a route that answers with `components/_menu_items.html`, its argument, and the object's name.
 """
 
 from django import template
 from django.template.base import FilterExpression, Node, NodeList, Parser, TextNode, Token
 from django.template.context import Context
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -69,6 +74,17 @@ def do_cell(parser: Parser, token: Token) -> CellNode:
     nodelist = parser.parse(("endcell",))
     parser.delete_first_token()
     return CellNode(str(key), nodelist)
+
+
+@register.simple_tag
+def row_menu(route: str, argument: int, name: object) -> SafeString:
+    """The button of a row's menu; what is in it is fetched when it is opened."""
+    return format_html(
+        '<button type="button" class="btn btn-q btn-s btn-i ti ti-dots-vertical" aria-label="Actions for {}"'
+        ' aria-haspopup="menu" hx-get="{}" hx-target="#row-menu" hx-swap="innerHTML"></button>',
+        name,
+        reverse(route, args=[argument]),
+    )
 
 
 def _checkbox(pk: int, name: str) -> SafeString:
