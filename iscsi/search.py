@@ -1,4 +1,4 @@
-"""Searching targets and LUNs: by name, IQN, portal address, initiator or image."""
+"""Searching targets and LUNs: by name, IQN, portal address or image."""
 
 from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from django.urls import reverse
@@ -12,7 +12,7 @@ PERMISSION = "iscsi.view"
 
 
 def find_targets(user: User, query: Query) -> Found:
-    """By a part of the name, the IQN, a portal's address or who is connected; that of the very name first."""
+    """By a part of the name, the IQN or a portal's address; that of the very name first."""
     portal = Exists(Portal.objects.filter(target=OuterRef("pk"), address__contains=query.lower))
     named = Q(name__icontains=query.text) | Q(iqn__icontains=query.text)
     rows = Target.objects.filter(named | Q(portal))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from infrastructure.drivers.base import TimedOut, Unreachable
+from infrastructure.drivers.base import DriverError, TimedOut, Unreachable
 from infrastructure.models import Node
 from infrastructure.services.figures import sentence
 from iscsi.jobs.steps import images_of, show
@@ -42,14 +42,21 @@ def _shut_out(run: TaskRun, step: Step, target: Target) -> None:
     """Take its images from whoever has them open on the silent node."""
     with run.atomic():  # first: whatever happens now, a server that was shut out must not stay
         leftovers.record(target)
-    images, hosts = images_of(run), leftovers.addresses_of(target.node)
-    for lun in target.luns.select_related("datastore__cluster"):
-        if not images.exists(lun):
-            continue
-        step.command([*_SEE, f"{lun.datastore.pool}/{lun.image}"])
-        for who in images.shut_out(lun, hosts):
-            step.command([*_REFUSE, who])
-            step.line(f"{lun}: {who} on {target.node} can neither read nor write it any more")
+    images, hosts, refused = images_of(run), leftovers.addresses_of(target.node), 0
+    try:
+        for lun in target.luns.select_related("datastore__cluster"):
+            if not images.exists(lun):
+                continue
+            step.command([*_SEE, f"{lun.datastore.pool}/{lun.image}"])
+            for who in images.shut_out(lun, hosts):
+                refused += 1
+                step.command([*_REFUSE, who])
+                step.line(f"{lun}: {who} on {target.node} can neither read nor write it any more")
+    except DriverError:
+        if not refused:  # then it may go on as it is
+            with run.atomic():
+                leftovers.forget(target)
+        raise
     run.warn(_left(target.node))
 
 

@@ -25,6 +25,13 @@ def record(target: Target) -> None:
     announce()
 
 
+def forget(target: Target) -> None:
+    """Nothing of the target need be taken off its node after all; call it in a transaction."""
+    LeftServer.objects.filter(node=target.node, number=target.number).delete()
+    IscsiRevision.bump()
+    announce()
+
+
 def numbers(node: Node) -> set[int]:
     """Numbers of servers that may still run on the node, though no target has them there."""
     return set(LeftServer.objects.filter(node=node).values_list("number", flat=True))

@@ -118,6 +118,7 @@ def test_an_image_that_a_stranger_has_open_is_not_taken(world: World, target: Ta
     assert (task.state, ELSEWHERE in task.reason) == ("failed", True)
     target.refresh_from_db()
     assert (target.node.name, target.stage, world.ceph.blocklist) == ("primary", Stage.READY, [])
+    assert (target.number, LeftServer.objects.exists()) == (1, False), "it goes on as it is when the node answers"
     assert world.servers["secondnode1"].kept == {}
 
 
