@@ -9,6 +9,7 @@ from iscsi.jobs.steps import images_of, show
 from iscsi.models import Target
 from iscsi.services import leftovers
 from iscsi.services.reconcile import reconcile
+from storage.drivers.imaging import SHUT_OUT_SECONDS
 from tasks.runner import Step, TaskRun
 
 # Who tries by hand finds the addresses with the first and says each of them to the second.
@@ -50,7 +51,7 @@ def _shut_out(run: TaskRun, step: Step, target: Target) -> None:
             step.command([*_SEE, f"{lun.datastore.pool}/{lun.image}"])
             for who in images.shut_out(lun, hosts):
                 refused += 1
-                step.command([*_REFUSE, who])
+                step.command([*_REFUSE, who, SHUT_OUT_SECONDS])
                 step.line(f"{lun}: {who} on {target.node} can neither read nor write it any more")
     except DriverError:
         if not refused:  # then it may go on as it is

@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from infrastructure.choices import NodeState
 from infrastructure.models import Node
 from infrastructure.views.answers import run
 from iscsi.choices import RoleState
@@ -38,7 +39,7 @@ def node_list(request: HttpRequest) -> HttpResponse:
     rows = [
         {
             "role": role,
-            "glyph": _APPEARANCE[RoleState(role.state)],
+            **_status(role),
             "left": ", ".join(left.get(role.pk, [])),
             "again": action("again", "Prepare again", "refresh", "node_again", role.pk, refused, "post"),
             "withdraw": action("withdraw", "Take away…", "trash", "node_withdraw", role.pk, refused or _used(role)),
@@ -48,6 +49,13 @@ def node_list(request: HttpRequest) -> HttpResponse:
     add = action("add", "Give a node the role", "plus", "node_add", reason=refused)
     context = page_context(request, "Nodes of iSCSI") | {"tabs": tabs(LIST), "add": add, "rows": rows}
     return render_page(request, "iscsi/nodes.html", context, regions=("page-title", "nodes"))
+
+
+def _status(role: IscsiNode) -> dict[str, str]:
+    """Glyph and word; nothing is said to be ready on a node that does not answer."""
+    if role.state == RoleState.READY and role.node.state != NodeState.ONLINE:
+        return {"glyph": "unreachable", "word": "No contact"}
+    return {"glyph": _APPEARANCE[RoleState(role.state)], "word": str(role.get_state_display())}
 
 
 def _used(role: IscsiNode) -> str:

@@ -11,10 +11,8 @@ from infrastructure.drivers.errors import Conflict, NotFound, Refused
 from storage.drivers import matching
 from storage.drivers.ceph_errors import translating
 from storage.drivers.ceph_round import Round
-from storage.drivers.imaging import ImageLimits, SnapshotFacts
+from storage.drivers.imaging import SHUT_OUT_SECONDS, ImageLimits, SnapshotFacts
 
-# Longer than any node is away that somebody went on without; Ceph itself would forgive after an hour.
-SHUT_OUT_SECONDS = 30 * 24 * 3600
 # What librbd reads beside an image; who has it open is told at once.
 _IOPS, _BPS = "conf_rbd_qos_iops_limit", "conf_rbd_qos_bps_limit"
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+# Longer than any node is away that somebody went on without; Ceph itself would forgive after an hour.
+SHUT_OUT_SECONDS = 30 * 24 * 3600
+
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:

@@ -1,8 +1,10 @@
 """Targets whose node does not answer: they go on without it when somebody says so; it is tidied up when it returns."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from lxml import html
 
 from infrastructure.drivers.errors import Refused, TimedOut, Unreachable
 from infrastructure.models import Node
@@ -11,10 +13,11 @@ from iscsi.choices import ServerState, Stage
 from iscsi.models import LeftServer, Lun, Portal, Target
 from iscsi.observe.mending import Mender
 from iscsi.observe.source import Watch
-from iscsi.services import leftovers, targets
+from iscsi.services import targets
 from iscsi.services.access import servers_on
 from iscsi.services.reconcile import Outcome, reconcile
 from iscsi.services.wanted import served_luns
+from panel.accounts.models import User
 from tasks.models import Task
 from tests.infrastructure.fake_nodes import commands_of, lines_of, run
 from tests.iscsi.world import OWN, World
@@ -83,14 +86,18 @@ def test_it_moves_away_and_what_may_still_run_there_is_shut_out_first(
     assert set(world.shown(target)) == {1}
     calls = world.ceph.calls
     assert world.ceph.blocklist == [THERE] and "free_image" in calls[calls.index("shut_out") :]
-    assert f"ceph osd blocklist add {THERE}" in commands_of(task)
+    assert f"ceph osd blocklist add {THERE} 2592000" in commands_of(task)
     assert any("No route" in line or "No answer" in line for line in lines_of(task))
     assert world.servers["primary"].kept, "the silent node was told nothing"
 
 
-def test_a_node_that_answers_again_is_rid_of_what_was_left(world: World, target: Target) -> None:
+def test_a_node_that_answers_again_is_rid_of_what_was_left(
+    world: World, target: Target, administrator: User, client_of: Callable[[User], Any]
+) -> None:
     move(world, target)
-    assert leftovers.of_nodes() == {world.nodes["primary"].pk: ["target1"]}
+    page = client_of(administrator).get("/iscsi/nodes/").content.decode()
+    row = " ".join(html.fromstring(page).xpath(f'//*[@id="row-node-{world.nodes["primary"].pk}"]')[0].itertext())
+    assert "No contact" in row and "Left to remove when it answers: target1" in row
     watch = answers(world)
     other = world.target("target2")  # is not given the number of the one that may still run
     assert other.number == 2
