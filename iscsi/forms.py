@@ -176,11 +176,16 @@ class Consent(Fields):
             del self.fields["without_node"]
 
 
-class DeleteForm(Consent):
+class Typed(Fields):
+    """What is typed to confirm that something is destroyed."""
+
+    confirmation = forms.CharField(label="Type it to confirm", max_length=60)
+
+
+class DeleteForm(Typed, Consent):
     """A target's name, typed."""
 
     field_order = ("confirmation", "without_node")
-    confirmation = forms.CharField(label="Type it to confirm", max_length=60)
 
 
 class MoveForm(NodeForm, Consent):

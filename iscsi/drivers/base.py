@@ -117,7 +117,10 @@ class AddressKeeper(Protocol):
     def remove_address(self, address: str, prefix: int, interface: str) -> bool: ...
 
     def is_answered(self, address: str, interface: str) -> bool:
-        """Whether another machine answers at it, in the interface's network; takes seconds. IPv6 is never seen."""
+        """Whether another machine answers at it, in the interface's network; takes seconds. IPv6 is never seen.
+
+        DriverError when that could not be found out.
+        """
         ...
 
 

@@ -237,6 +237,8 @@ class FakeNode:
 
     def is_answered(self, address: str, interface: str) -> bool:
         self._enter("is_answered")
+        if interface not in {each.interface for each in self.known}:
+            raise DriverError(f"{interface} is no interface of this node", code="no-arping", component="host")
         return address in self.foreign
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from iscsi.drivers.facts import AddressFacts
 # Who answers at an address that is to be added: two probes of a second, as RFC 5227 has it.
 _PROBE = ("arping", "-D", "-q", "-c", "2", "-w", "3", "-I")
 _TELL = ("arping", "-A", "-q", "-c", "2", "-w", "3", "-I")
-_ANSWERED = 1
+_SILENT, _ANSWERED = 0, 1
 _USED = "Choose another address, or find the machine that has it."
 
 
@@ -35,7 +35,7 @@ class NodeAddresses:
             return False
         if there is not None:
             raise _used(f"{there.interface} of this node has {address} already")
-        if self.is_answered(address, interface):
+        if self._probe(address, interface) == _ANSWERED:
             raise _used(f"Another machine answers at {address}")
         done = self._host.run(["ip", "address", "add", f"{address}/{prefix}", "dev", interface], check=False)
         said = done.stderr.decode(errors="replace").strip()
@@ -57,12 +57,23 @@ class NodeAddresses:
         return done.code == 0
 
     def is_answered(self, address: str, interface: str) -> bool:
-        """See AddressKeeper: IPv6 is not looked for, since it finds out by itself when it is added."""
         rules.check_address(address)
-        return ":" not in address and self._arping(*_PROBE, interface, address) == _ANSWERED
+        code = self._probe(address, interface)
+        if code not in (_SILENT, _ANSWERED):
+            raise DriverError(
+                f"Whether a machine answers at {address} could not be found out on {interface} (arping: {code})",
+                code="no-arping",
+                component="host",
+                advice="See that iputils-arping is installed there and that the interface is up.",
+            )
+        return code == _ANSWERED
+
+    def _probe(self, address: str, interface: str) -> int:
+        """How arping ended. IPv6 is not looked for: it finds out by itself when it is added."""
+        return _SILENT if ":" in address else self._arping(*_PROBE, interface, address)
 
     def _arping(self, *words: str) -> int:
-        """How it ended; a node without it is not asked whether others have the address."""
+        """How it ended; a node without it adds addresses without asking whether others have them."""
         return self._host.run(list(words), check=False).code
 
 

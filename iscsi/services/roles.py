@@ -9,7 +9,7 @@ from infrastructure.services.access import authorize
 from infrastructure.services.errors import NotPossible
 from iscsi.choices import RoleState
 from iscsi.models import IscsiNode, IscsiRevision
-from iscsi.services import announcing
+from iscsi.services import announcing, leftovers
 from iscsi.services.access import only_cluster, require_user
 from iscsi.services.held_nodes import holding
 from panel.accounts.models import User
@@ -41,6 +41,10 @@ def withdraw(*, user: User | None, node: Node, request: HttpRequest | None = Non
     """Start taking the role away. Raises PermissionDenied, NotPossible while targets are there, TaskConflict."""
     _authorize(user, WITHDRAW, node, request)
     refuse_used(node)
+    if leftovers.numbers(node):
+        raise NotPossible(
+            f"{node} still has what a target left there", advice="It is removed as soon as the node answers."
+        )
     return _enqueue(WITHDRAW, user, node, request)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django import forms
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
@@ -42,12 +41,6 @@ class Dialog:
 
 class Nothing(Fields):
     """A dialog that asks for nothing."""
-
-
-class Typed(Fields):
-    """What is typed to confirm that something is destroyed."""
-
-    confirmation = forms.CharField(label="Type it to confirm", max_length=60)
 
 
 def posted(request: HttpRequest) -> QueryDict | None:

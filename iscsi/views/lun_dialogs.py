@@ -6,10 +6,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from iscsi.choices import Stage
-from iscsi.forms import AttachForm, GrowForm, SnapshotForm
+from iscsi.forms import AttachForm, GrowForm, SnapshotForm, Typed
 from iscsi.models import Lun, Snapshot, Target
 from iscsi.services import luns
-from iscsi.views.dialogs import Dialog, Nothing, Typed, answer, posted
+from iscsi.views.dialogs import Dialog, Nothing, answer, posted
 from iscsi.views.luns import find_lun
 from iscsi.views.target_dialogs import connected
 from panel.accounts.permissions import requires

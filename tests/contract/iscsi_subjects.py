@@ -33,6 +33,7 @@ class Subject(Protocol):
     servers: TargetServers
     portal: str  # an address that it has
     free: str  # one that nobody has
+    taken: str  # one that another machine has
     prefix: int
     interface: str
 
@@ -57,11 +58,12 @@ def facts(servers: TargetServers, number: int = 1) -> ServerFacts:
 
 
 class FakeSubject:
-    portal, free, prefix, interface = "192.0.2.11", "192.0.2.77", 24, "br0"
+    portal, free, taken, prefix, interface = "192.0.2.11", "192.0.2.77", "192.0.2.12", 24, "br0"
 
     def __init__(self) -> None:
         self._fake = FakeServers()
         self._fake.images = {}
+        self._fake.foreign.add(self.taken)
         self.servers: TargetServers = self._fake
 
     def make_image(self, name: str, size: int) -> None:
@@ -98,6 +100,7 @@ class LabSubject:
         self.servers = registry.servers_of(endpoint)
         self.portal = endpoint.address
         self.free = f"{endpoint.address.rpartition('.')[0]}.77"
+        self.taken = lab.node(PEER).address
         self._initiator = Initiator(lab, PEER)
         self._prepare()
         self.prefix = next(each.prefix for each in self.servers.addresses() if each.address == self.portal)

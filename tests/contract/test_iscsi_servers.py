@@ -2,7 +2,7 @@
 
 import pytest
 
-from infrastructure.drivers.errors import Conflict, NotFound, Refused
+from infrastructure.drivers.errors import Conflict, DriverError, NotFound, Refused
 from iscsi.drivers.facts import AddressFacts, LunSpec, ServerSpec
 from tests.contract.iscsi_subjects import IQN, MIB, POOL, Subject, facts, iscsi_subject  # noqa: F401
 
@@ -89,6 +89,9 @@ def test_addresses_come_and_go(subject: Subject) -> None:
     assert (subject.servers.add_address(*wanted), subject.servers.add_address(*wanted)) == (True, False)
     assert AddressFacts(*wanted) in subject.servers.addresses()
     assert subject.servers.is_answered(subject.free, subject.interface) is False, "the node does not answer itself"
+    assert subject.servers.is_answered(subject.taken, subject.interface) is True
+    with pytest.raises(DriverError):
+        subject.servers.is_answered(subject.free, "none0")
     assert (subject.servers.remove_address(*wanted), subject.servers.remove_address(*wanted)) == (True, False)
     assert AddressFacts(*wanted) not in subject.servers.addresses()
     assert all(not each.address.startswith("127.") for each in subject.servers.addresses())

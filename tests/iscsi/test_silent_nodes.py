@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from lxml import html
 
-from infrastructure.drivers.errors import Refused, TimedOut, Unreachable
+from infrastructure.drivers.errors import DriverError, Refused, TimedOut, Unreachable
 from infrastructure.models import Node
-from infrastructure.services.errors import InvalidInput
+from infrastructure.services.errors import InvalidInput, NotPossible
 from iscsi.choices import ServerState, Stage
 from iscsi.models import LeftServer, Lun, Portal, Target
 from iscsi.observe.mending import Mender
 from iscsi.observe.source import Watch
-from iscsi.services import targets
+from iscsi.services import roles, targets
 from iscsi.services.access import servers_on
 from iscsi.services.reconcile import Outcome, reconcile
 from iscsi.services.wanted import served_luns
@@ -137,6 +137,20 @@ def test_a_node_that_initiators_still_reach_keeps_its_target(world: World, targe
     assert (world.ceph.blocklist, LeftServer.objects.exists()) == ([], False)
     target.refresh_from_db()
     assert (target.node.name, target.stage, target.number) == ("primary", Stage.READY, 1)
+
+
+def test_where_it_cannot_be_found_out_who_answers_nothing_is_changed(world: World, target: Target) -> None:
+    world.servers["secondnode1"].fail_next("is_answered", DriverError("no arping", component="host"))
+    assert move(world, target).state == "failed"
+    assert (world.ceph.blocklist, LeftServer.objects.exists()) == ([], False)
+
+
+def test_the_role_stays_until_what_was_left_is_gone(world: World, target: Target) -> None:
+    move(world, target)
+    with pytest.raises(NotPossible, match="still has what a target left"):
+        roles.withdraw(user=None, node=world.nodes["primary"])
+    answers(world).look()
+    assert run(roles.withdraw(user=None, node=world.nodes["primary"])).state == "completed"
 
 
 def test_a_move_that_fails_there_leaves_it_where_it_was_under_another_number(world: World, target: Target) -> None:
