@@ -100,7 +100,8 @@ class LabSubject:
         self.servers = registry.servers_of(endpoint)
         self.portal = endpoint.address
         self.free = f"{endpoint.address.rpartition('.')[0]}.77"
-        self.taken = lab.node(PEER).address
+        # "7: br0    inet 10.0.0.12/24 …"
+        self.taken = lab.exec(PEER, "ip", "-o", "-4", "address", "show", "dev", "br0").split()[3].partition("/")[0]
         self._initiator = Initiator(lab, PEER)
         self._prepare()
         self.prefix = next(each.prefix for each in self.servers.addresses() if each.address == self.portal)
